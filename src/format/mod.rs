@@ -15,7 +15,12 @@
     )
 )]
 
+pub mod batch;
 pub mod bytes;
+pub mod checksum;
+pub mod compression;
+pub mod legacy;
+pub mod record;
 
 use std::fmt;
 
@@ -36,5 +41,14 @@ impl fmt::Display for Offset {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    /// The bytes that a readable hex dump stands for.
+    pub(crate) fn unhex(text: &str) -> Vec<u8> {
+        let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
     }
 }

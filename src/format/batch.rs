@@ -1,0 +1,790 @@
+//! Record batches: the header of every entry of a `.log` file, and the three rungs of trust.
+//!
+//! A `.log` file is a plain concatenation of batches, without file header, footer or alignment. Since 0.11 an entry
+//! is a record batch with magic 2; before, it was a single message with magic 0 or 1 (see [`super::legacy`]), and one
+//! file may hold all three. In this crate, as in Kafka, *batch* means an entry of any magic.
+//!
+//! [`RecordBatch`] is *framed*: its header and its declared length fit the bytes. Show it, do not build on it.
+//! [`VerifiedBatch`] is *checksummed*: only from it may index entries and cut points be derived.
+//! A [`Record`](super::record::Record) is *decoded*: only then do keys, values and headers mean anything.
+//!
+//! Source: Kafka `RecordBatch`, `DefaultRecordBatch`, `AbstractLegacyRecordBatch`, `FileLogInputStream`.
+
+use std::ops::Deref;
+
+use super::Offset;
+use super::bytes::{array_at, i8_at, i32_at};
+use super::checksum::{Checksum, crc32, crc32c};
+use super::compression::{Compression, Decompressor, compress};
+use super::legacy::{MESSAGE_CRC_START, MessageHeader, wrapped_records};
+use super::record::{RecordError, RecordFields, Records};
+
+/// Offset and length, the 12 bytes before every batch; not counted by the length field.
+pub const LOG_OVERHEAD: usize = 12;
+/// How many bytes reach from the start of a batch to the end of its magic byte.
+pub const HEADER_UP_TO_MAGIC: usize = 17;
+/// The header of a batch with magic 2, offset and length included.
+pub const RECORD_BATCH_OVERHEAD: usize = 61;
+/// The smallest length field that Kafka's file iterator accepts, that of a magic-0 message.
+pub const LEAST_LENGTH: i32 = 14;
+/// The whole of the smallest message, offset and length included.
+const LEAST_MESSAGE_SIZE: usize = LOG_OVERHEAD + LEAST_LENGTH as usize;
+/// Where the bytes that the CRC of a magic-2 batch covers begin.
+pub const RECORD_BATCH_CRC_START: usize = 21;
+/// The length field of a magic-2 batch without records.
+const LEAST_RECORD_BATCH_LENGTH: i32 = 49;
+
+/// Why bytes are no batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The bytes end before the header, or before the end that the length field declares.
+    #[error("the batch takes {needed} bytes and {left} are left")]
+    Short {
+        /// Size of the batch, or of as much of its header as is needed to know that size.
+        needed: u64,
+        /// How many bytes there are.
+        left: u64,
+    },
+    /// The length field is smaller than the smallest batch of this magic.
+    #[error("the length field says {length}, the smallest batch of this magic has {least}")]
+    LengthTooSmall {
+        /// The length field, as stored.
+        length: i32,
+        /// The smallest length that is possible.
+        least: i32,
+    },
+    /// A magic that no release of Kafka has written.
+    #[error("magic {0} does not exist")]
+    UnknownMagic(i8),
+}
+
+/// What a record's timestamp means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampType {
+    /// Magic 0: there is no timestamp.
+    NoTimestampType,
+    /// The producer's time.
+    CreateTime,
+    /// The broker's time of append.
+    LogAppendTime,
+}
+
+impl TimestampType {
+    /// Kafka's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoTimestampType => "NoTimestampType",
+            Self::CreateTime => "CreateTime",
+            Self::LogAppendTime => "LogAppendTime",
+        }
+    }
+
+    pub(super) fn of_attributes(attributes: i16) -> Self {
+        if attributes & 0x08 != 0 { Self::LogAppendTime } else { Self::CreateTime }
+    }
+}
+
+/// `None` for Kafka's "not known" and "not there", which is −1 on disk. Any other value stays as it is stored.
+#[inline]
+pub(super) fn unless_minus_one<T: PartialEq + From<i8>>(stored: T) -> Option<T> {
+    if stored == T::from(-1) { None } else { Some(stored) }
+}
+
+/// The header of a batch with magic 2, every field as stored.
+///
+/// ```text
+///  0        8      12           16    17   21         23              27
+/// +--------+------+------------+-----+----+----------+---------------+
+/// | base   |length|partition   |magic|crc |attributes|last offset    |
+/// | offset |      |leader epoch|     |    |          |delta          |
+/// +--------+------+------------+-----+----+----------+---------------+
+///  27        35        43       51       53        57      61
+/// +---------+---------+--------+--------+---------+-------+----------
+/// |base     |max      |producer|producer|base     |records| records …
+/// |timestamp|timestamp|id      |epoch   |sequence |count  |
+/// +---------+---------+--------+--------+---------+-------+----------
+/// ```
+///
+/// The CRC-32C covers byte 21 up to the end of the batch. A flipped base offset, leader epoch or magic
+/// is invisible to it.
+///
+/// Source: Kafka `DefaultRecordBatch` (class comment).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordBatchHeader {
+    /// Offset of the first record of the batch as it was first written (compaction keeps it).
+    pub base_offset: i64,
+    /// Bytes after this field: size of the batch − 12.
+    pub length: i32,
+    /// Epoch of the leader that appended the batch; −1 where unknown.
+    pub partition_leader_epoch: i32,
+    /// 2. Kafka's file iterator reads every magic above 1 with this layout.
+    pub magic: i8,
+    /// CRC-32C as stored.
+    pub crc: u32,
+    /// Bits 0–2 compression, 3 LogAppendTime, 4 transactional, 5 control, 6 delete horizon. Only the low byte means anything.
+    pub attributes: i16,
+    /// Last offset − base offset, as it was first written.
+    pub last_offset_delta: i32,
+    /// Milliseconds that the records' deltas are relative to; with attribute bit 6 also the delete horizon.
+    pub base_timestamp: i64,
+    /// Largest timestamp of the records, or time of append; milliseconds, −1 for none.
+    pub max_timestamp: i64,
+    /// −1 for none.
+    pub producer_id: i64,
+    /// −1 for none.
+    pub producer_epoch: i16,
+    /// Sequence number of the first record as first written; −1 for none.
+    pub base_sequence: i32,
+    /// How many records follow. Smaller than `last_offset_delta + 1` after compaction.
+    pub records_count: i32,
+}
+
+impl RecordBatchHeader {
+    /// The header in these bytes.
+    #[inline]
+    pub fn read(bytes: &[u8; RECORD_BATCH_OVERHEAD]) -> Self {
+        // The offsets are constants inside a fixed-size array, so the defaults never come to be.
+        macro_rules! field {
+            ($ty:ty, $at:expr) => {
+                <$ty>::from_be_bytes(array_at(bytes, $at).unwrap_or_default())
+            };
+        }
+        Self {
+            base_offset: field!(i64, 0),
+            length: field!(i32, 8),
+            partition_leader_epoch: field!(i32, 12),
+            magic: field!(i8, 16),
+            crc: field!(u32, 17),
+            attributes: field!(i16, 21),
+            last_offset_delta: field!(i32, 23),
+            base_timestamp: field!(i64, 27),
+            max_timestamp: field!(i64, 35),
+            producer_id: field!(i64, 43),
+            producer_epoch: field!(i16, 51),
+            base_sequence: field!(i32, 53),
+            records_count: field!(i32, 57),
+        }
+    }
+
+    /// Appends the 61 bytes of this header.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.base_offset.to_be_bytes());
+        out.extend_from_slice(&self.length.to_be_bytes());
+        out.extend_from_slice(&self.partition_leader_epoch.to_be_bytes());
+        out.extend_from_slice(&self.magic.to_be_bytes());
+        out.extend_from_slice(&self.crc.to_be_bytes());
+        out.extend_from_slice(&self.attributes.to_be_bytes());
+        out.extend_from_slice(&self.last_offset_delta.to_be_bytes());
+        out.extend_from_slice(&self.base_timestamp.to_be_bytes());
+        out.extend_from_slice(&self.max_timestamp.to_be_bytes());
+        out.extend_from_slice(&self.producer_id.to_be_bytes());
+        out.extend_from_slice(&self.producer_epoch.to_be_bytes());
+        out.extend_from_slice(&self.base_sequence.to_be_bytes());
+        out.extend_from_slice(&self.records_count.to_be_bytes());
+    }
+
+    /// Sequence number of the last record as first written, wrapping after 2147483647; `None` without a base sequence.
+    pub fn last_sequence(&self) -> Option<i32> {
+        unless_minus_one(self.base_sequence).map(|base| increment_sequence(base, self.last_offset_delta))
+    }
+
+    /// Milliseconds at which tombstones and transaction markers of this batch may go; `None` without attribute bit 6.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes & 0x40 != 0).then_some(self.base_timestamp)
+    }
+}
+
+/// `sequence` + `increment`, where 0 comes after 2147483647.
+///
+/// Source: Kafka `DefaultRecordBatch.incrementSequence`.
+#[inline]
+pub fn increment_sequence(sequence: i32, increment: i32) -> i32 {
+    if sequence > i32::MAX.wrapping_sub(increment) {
+        increment.wrapping_sub(i32::MAX.wrapping_sub(sequence)).wrapping_sub(1)
+    } else {
+        sequence.wrapping_add(increment)
+    }
+}
+
+/// `sequence` − `decrement`, where 2147483647 comes before 0.
+///
+/// Source: Kafka `DefaultRecordBatch.decrementSequence`.
+#[inline]
+pub fn decrement_sequence(sequence: i32, decrement: i32) -> i32 {
+    if sequence < decrement {
+        i32::MAX.wrapping_sub(decrement.wrapping_sub(sequence)).wrapping_add(1)
+    } else {
+        sequence.wrapping_sub(decrement)
+    }
+}
+
+/// The header of a batch of any magic. A copy: what is decided once does not change under a live log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchHeader {
+    /// Magic 2 (and, as Kafka's file iterator has it, any magic above).
+    RecordBatch(RecordBatchHeader),
+    /// Magic 0 or 1 (and any negative magic): one message, which may wrap compressed ones.
+    Message(MessageHeader),
+}
+
+impl BatchHeader {
+    /// The header at the start of `bytes`, read as Kafka's file iterator does: no field is judged.
+    ///
+    /// Errors: [`FrameError::Short`] where the bytes end before the header does.
+    #[inline]
+    pub fn read(bytes: &[u8]) -> Result<Self, FrameError> {
+        let magic = i8_at(bytes, HEADER_UP_TO_MAGIC - 1).ok_or(short(HEADER_UP_TO_MAGIC, bytes))?;
+        if magic < 2 {
+            MessageHeader::read(bytes).map(Self::Message)
+        } else {
+            let header = bytes.first_chunk().ok_or(short(RECORD_BATCH_OVERHEAD, bytes))?;
+            Ok(Self::RecordBatch(RecordBatchHeader::read(header)))
+        }
+    }
+
+    /// Whether magic and length can belong to a batch at all.
+    ///
+    /// Errors: [`FrameError::UnknownMagic`], [`FrameError::LengthTooSmall`].
+    #[inline]
+    pub fn check(&self) -> Result<(), FrameError> {
+        let least = match self.magic() {
+            0 => LEAST_LENGTH,
+            1 => LEAST_LENGTH + 8,
+            2 => LEAST_RECORD_BATCH_LENGTH,
+            unknown => return Err(FrameError::UnknownMagic(unknown)),
+        };
+        if self.length() < least {
+            return Err(FrameError::LengthTooSmall { length: self.length(), least });
+        }
+        Ok(())
+    }
+
+    /// The length field: bytes after itself.
+    #[inline]
+    pub fn length(&self) -> i32 {
+        match self {
+            Self::RecordBatch(header) => header.length,
+            Self::Message(header) => header.length,
+        }
+    }
+
+    /// The whole batch in bytes, offset and length fields included. A negative length counts as 0.
+    #[inline]
+    pub fn size_in_bytes(&self) -> u64 {
+        u64::try_from(self.length()).unwrap_or(0).saturating_add(LOG_OVERHEAD as u64)
+    }
+
+    /// The magic byte.
+    #[inline]
+    pub fn magic(&self) -> i8 {
+        match self {
+            Self::RecordBatch(header) => header.magic,
+            Self::Message(header) => header.magic,
+        }
+    }
+
+    /// The stored checksum.
+    #[inline]
+    pub fn crc(&self) -> u32 {
+        match self {
+            Self::RecordBatch(header) => header.crc,
+            Self::Message(header) => header.crc,
+        }
+    }
+
+    /// The first offset of the batch as first written; `None` for a compressed message, which must be decompressed to know.
+    #[inline]
+    pub fn base_offset(&self) -> Option<Offset> {
+        match self {
+            Self::RecordBatch(header) => Some(Offset(header.base_offset)),
+            Self::Message(header) => (!header.is_compressed()).then_some(Offset(header.offset)),
+        }
+    }
+
+    /// The last offset of the batch, inclusive.
+    #[inline]
+    pub fn last_offset(&self) -> Offset {
+        match self {
+            Self::RecordBatch(header) => Offset(header.base_offset.wrapping_add(i64::from(header.last_offset_delta))),
+            Self::Message(header) => Offset(header.offset),
+        }
+    }
+
+    /// The largest timestamp in the batch in milliseconds, or its time of append.
+    #[inline]
+    pub fn max_timestamp(&self) -> Option<i64> {
+        match self {
+            Self::RecordBatch(header) => unless_minus_one(header.max_timestamp),
+            Self::Message(header) => unless_minus_one(header.timestamp),
+        }
+    }
+
+    /// What the timestamps of the batch mean.
+    #[inline]
+    pub fn timestamp_type(&self) -> TimestampType {
+        match self {
+            Self::RecordBatch(header) => TimestampType::of_attributes(header.attributes),
+            Self::Message(header) => header.timestamp_type(),
+        }
+    }
+
+    /// The compression of the records. Errors: the codec id, where no codec has it.
+    #[inline]
+    pub fn compression(&self) -> Result<Compression, u8> {
+        let id = match self {
+            Self::RecordBatch(header) => header.attributes as u8 & 0x07,
+            Self::Message(header) => header.attributes as u8 & 0x07,
+        };
+        Compression::from_id(id).ok_or(id)
+    }
+
+    /// The fields that only magic 2 has.
+    #[inline]
+    pub fn as_record_batch(&self) -> Option<&RecordBatchHeader> {
+        match self {
+            Self::RecordBatch(header) => Some(header),
+            Self::Message(_) => None,
+        }
+    }
+
+    /// How many records the header claims; `None` for a compressed message, which must be decompressed to know.
+    #[inline]
+    pub fn records_count(&self) -> Option<i32> {
+        match self {
+            Self::RecordBatch(header) => Some(header.records_count),
+            Self::Message(header) => (!header.is_compressed()).then_some(1),
+        }
+    }
+
+    /// Epoch of the leader that appended the batch.
+    #[inline]
+    pub fn partition_leader_epoch(&self) -> Option<i32> {
+        self.as_record_batch().and_then(|header| unless_minus_one(header.partition_leader_epoch))
+    }
+
+    /// Id of the producer.
+    #[inline]
+    pub fn producer_id(&self) -> Option<i64> {
+        self.as_record_batch().and_then(|header| unless_minus_one(header.producer_id))
+    }
+
+    /// Whether the batch is part of a transaction, its markers included.
+    #[inline]
+    pub fn is_transactional(&self) -> bool {
+        self.as_record_batch().is_some_and(|header| header.attributes & 0x10 != 0)
+    }
+
+    /// Whether the batch holds control records, which no consumer is given.
+    #[inline]
+    pub fn is_control(&self) -> bool {
+        self.as_record_batch().is_some_and(|header| header.attributes & 0x20 != 0)
+    }
+
+    /// Where the bytes that the checksum covers begin, counted from the start of the batch.
+    #[inline]
+    pub fn checksum_start(&self) -> usize {
+        match self {
+            Self::RecordBatch(_) => RECORD_BATCH_CRC_START,
+            Self::Message(_) => MESSAGE_CRC_START,
+        }
+    }
+
+    /// A checksum of the right kind, to be fed with the bytes from [`Self::checksum_start`] on.
+    #[inline]
+    pub fn checksum(&self) -> Checksum {
+        match self {
+            Self::RecordBatch(_) => Checksum::crc32c(),
+            Self::Message(_) => Checksum::crc32(),
+        }
+    }
+}
+
+fn short(needed: usize, bytes: &[u8]) -> FrameError {
+    FrameError::Short { needed: needed as u64, left: bytes.len() as u64 }
+}
+
+/// The length field of the batch that begins at `bytes`.
+///
+/// Errors: [`FrameError::Short`] where the bytes end before.
+#[inline]
+pub fn length_at(bytes: &[u8]) -> Result<i32, FrameError> {
+    i32_at(bytes, 8).ok_or(short(LOG_OVERHEAD, bytes))
+}
+
+/// A framed batch: header and declared length fit. Nothing is known of its checksum.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordBatch<'a> {
+    header: BatchHeader,
+    bytes: &'a [u8],
+}
+
+impl<'a> RecordBatch<'a> {
+    /// The batch at the start of `bytes`; what follows it is not looked at.
+    ///
+    /// Errors: the bytes end before the batch does, or length or magic are impossible.
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let header = BatchHeader::read(bytes)?;
+        header.check()?;
+        Self::with_header(header, bytes)
+    }
+
+    /// The batch at the start of `bytes` under a header that was read from there, however odd that header is.
+    ///
+    /// Errors: [`FrameError::Short`] where the bytes end before the batch does.
+    #[inline]
+    pub fn with_header(header: BatchHeader, bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let needed = header.size_in_bytes();
+        let framed = usize::try_from(needed).ok().and_then(|size| bytes.get(..size));
+        let framed = framed.ok_or(FrameError::Short { needed, left: bytes.len() as u64 })?;
+        Ok(Self { header, bytes: framed })
+    }
+
+    /// The header, copied out when the batch was framed.
+    #[inline]
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The whole batch.
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The checksum that the bytes have; compare with [`BatchHeader::crc`].
+    #[inline]
+    pub fn computed_crc(&self) -> u32 {
+        let covered = self.bytes.get(self.header.checksum_start()..).unwrap_or_default();
+        match self.header {
+            BatchHeader::RecordBatch(_) => crc32c(covered),
+            BatchHeader::Message(_) => crc32(covered),
+        }
+    }
+
+    /// Whether Kafka would call the batch valid: large enough for its magic, and the checksum holds.
+    #[inline]
+    pub fn is_valid(&self) -> bool {
+        let least = match self.header {
+            BatchHeader::RecordBatch(_) => RECORD_BATCH_OVERHEAD,
+            BatchHeader::Message(_) => LEAST_MESSAGE_SIZE,
+        };
+        self.bytes.len() >= least && self.computed_crc() == self.header.crc()
+    }
+
+    /// The same batch one rung higher, or `None` where the checksum does not hold.
+    #[inline]
+    pub fn verify(self) -> Option<VerifiedBatch<'a>> {
+        self.is_valid().then_some(VerifiedBatch(self))
+    }
+
+    /// The bytes between header and end of a magic-2 batch, compressed as they are; empty for legacy messages.
+    #[inline]
+    pub fn payload(&self) -> &'a [u8] {
+        match self.header {
+            BatchHeader::RecordBatch(_) => self.bytes.get(RECORD_BATCH_OVERHEAD..).unwrap_or_default(),
+            BatchHeader::Message(_) => &[],
+        }
+    }
+
+    /// The records, decompressed into `decompressor` where the batch is compressed.
+    ///
+    /// Errors: those that concern the batch as a whole (codec, decompression, count, wrapper); those of single
+    /// records come from the iterator.
+    #[inline]
+    pub fn records<'r>(&self, decompressor: &'r mut Decompressor) -> Result<Records<'r>, RecordError>
+    where
+        'a: 'r,
+    {
+        match &self.header {
+            BatchHeader::RecordBatch(header) => {
+                let codec = self.header.compression().map_err(|id| RecordError::UnknownCompression { id })?;
+                let payload = match codec {
+                    Compression::None => self.payload(),
+                    // A batch emptied by compaction keeps no payload, whatever its codec bits say.
+                    _ if header.records_count == 0 => &[],
+                    _ => decompressor.decompress(codec, header.magic, self.payload())?,
+                };
+                Records::of_batch(header, payload)
+            }
+            BatchHeader::Message(header) => wrapped_records(header, self.bytes, decompressor),
+        }
+    }
+}
+
+/// A batch whose checksum holds.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifiedBatch<'a>(RecordBatch<'a>);
+
+impl<'a> Deref for VerifiedBatch<'a> {
+    type Target = RecordBatch<'a>;
+
+    fn deref(&self) -> &RecordBatch<'a> {
+        &self.0
+    }
+}
+
+/// Writes batches with magic 2: the twin of [`RecordBatch`].
+///
+/// Length, checksum, number of records and the compression bits are filled in; every other field is written as the
+/// header given to [`RecordBatchBuilder::new`] has it.
+#[derive(Clone, Debug)]
+pub struct RecordBatchBuilder {
+    header: RecordBatchHeader,
+    compression: Compression,
+    records: Vec<u8>,
+    count: i32,
+}
+
+impl RecordBatchBuilder {
+    /// A batch without records so far.
+    pub fn new(header: RecordBatchHeader, compression: Compression) -> Self {
+        Self { header, compression, records: Vec::new(), count: 0 }
+    }
+
+    /// A plain header: base offset and time given, one leader epoch, no producer.
+    pub fn plain_header(base_offset: Offset, base_timestamp: i64) -> RecordBatchHeader {
+        RecordBatchHeader {
+            base_offset: base_offset.0,
+            length: 0,
+            partition_leader_epoch: 0,
+            magic: 2,
+            crc: 0,
+            attributes: 0,
+            last_offset_delta: 0,
+            base_timestamp,
+            max_timestamp: base_timestamp,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            records_count: 0,
+        }
+    }
+
+    /// Adds a record. The header's last offset delta and (but for LogAppendTime) its maximum timestamp follow.
+    pub fn push(&mut self, record: &RecordFields<'_>) -> &mut Self {
+        record.write(&mut self.records);
+        self.count = self.count.saturating_add(1);
+        self.header.last_offset_delta = self.header.last_offset_delta.max(record.offset_delta);
+        if TimestampType::of_attributes(self.header.attributes) == TimestampType::CreateTime {
+            let timestamp = self.header.base_timestamp.wrapping_add(record.timestamp_delta);
+            self.header.max_timestamp = self.header.max_timestamp.max(timestamp);
+        }
+        self
+    }
+
+    /// Appends the batch.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut payload = Vec::new();
+        compress(self.compression, self.header.magic, &self.records, &mut payload);
+        let mut header = self.header;
+        header.attributes = header.attributes & !0x07 | i16::from(self.compression.id());
+        header.records_count = self.count;
+        write_batch(header, &payload, out);
+    }
+}
+
+/// Appends a batch with this payload, as it is, under this header with the right length and checksum.
+pub fn write_batch(mut header: RecordBatchHeader, payload: &[u8], out: &mut Vec<u8>) {
+    header.length = payload.len().saturating_add(RECORD_BATCH_OVERHEAD - LOG_OVERHEAD) as i32;
+    let mut covered = Vec::with_capacity(RECORD_BATCH_OVERHEAD);
+    header.write(&mut covered);
+    let mut checksum = Checksum::crc32c();
+    checksum.update(covered.get(RECORD_BATCH_CRC_START..).unwrap_or_default());
+    checksum.update(payload);
+    header.crc = checksum.value();
+    header.write(out);
+    out.extend_from_slice(payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::testing::unhex;
+    use proptest::prelude::*;
+
+    /// Two records, base offset 100, epoch 5, written by Kafka's own builder.
+    const TWO_RECORDS: &str = "0000000000000064 00000047 00000005 02 11b537f4 0000 00000001
+        0000018bcfe56800 0000018bcfe56805 ffffffffffffffff ffff ffffffff 00000002
+        1c 00 00 00 04 6b31 04 7631 02 02 68 02 78
+        0c 00 0a 02 01 00 00";
+    const ABORT_MARKER: &str = "0000000000000007 00000042 00000000 02 93814fe7 0030 00000000
+        0000018bcfe56800 0000018bcfe56800 0000000000000fa0 0003 ffffffff 00000001
+        20 00 00 00 08 00000000 0c 000000 00000c 00";
+    const EMPTIED: &str = "00000000000000c8 00000031 00000005 02 5fa1ebe5 0010 00000009
+        ffffffffffffffff 0000018bcfe56809 0000000000000fa0 0003 00000028 00000000";
+
+    fn decompressor() -> Decompressor {
+        Decompressor::new(1 << 20)
+    }
+
+    #[test]
+    fn a_batch_by_kafkas_own_builder_reads_as_it_was_made() {
+        let bytes = unhex(TWO_RECORDS);
+        let batch = RecordBatch::new(&bytes).unwrap().verify().unwrap();
+        let header = batch.header();
+        assert_eq!((header.base_offset(), header.last_offset()), (Some(Offset(100)), Offset(101)));
+        assert_eq!(header.partition_leader_epoch(), Some(5));
+        assert_eq!(header.max_timestamp(), Some(1_700_000_000_005));
+        assert_eq!((header.producer_id(), header.is_control(), header.size_in_bytes()), (None, false, 83));
+        let mut decompressor = decompressor();
+        let records: Vec<_> = batch.records(&mut decompressor).unwrap().map(Result::unwrap).collect();
+        assert_eq!(records.len(), 2);
+        assert_eq!((records[0].offset, records[0].timestamp), (Offset(100), Some(1_700_000_000_000)));
+        assert_eq!((records[0].key, records[0].value), (Some(&b"k1"[..]), Some(&b"v1"[..])));
+        let headers: Vec<_> = records[0].headers.iter().map(|header| (header.key, header.value)).collect();
+        assert_eq!(headers, [(&b"h"[..], Some(&b"x"[..]))]);
+        assert_eq!((records[1].offset, records[1].timestamp), (Offset(101), Some(1_700_000_000_005)));
+        assert_eq!((records[1].key, records[1].value), (None, Some(&b""[..])));
+    }
+
+    #[test]
+    fn the_builder_writes_kafkas_bytes() {
+        let mut builder = RecordBatchBuilder::new(
+            RecordBatchHeader {
+                partition_leader_epoch: 5,
+                ..RecordBatchBuilder::plain_header(Offset(100), 1_700_000_000_000)
+            },
+            Compression::None,
+        );
+        builder.push(&RecordFields {
+            key: Some(b"k1"),
+            value: Some(b"v1"),
+            headers: &[(b"h", Some(b"x"))],
+            ..RecordFields::default()
+        });
+        builder.push(&RecordFields {
+            timestamp_delta: 5,
+            offset_delta: 1,
+            value: Some(b""),
+            ..RecordFields::default()
+        });
+        let mut out = Vec::new();
+        builder.write(&mut out);
+        assert_eq!(out, unhex(TWO_RECORDS));
+    }
+
+    #[test]
+    fn a_marker_and_an_emptied_batch_read_as_kafka_wrote_them() {
+        let bytes = unhex(ABORT_MARKER);
+        let marker = RecordBatch::new(&bytes).unwrap().verify().unwrap();
+        assert!(marker.header().is_control() && marker.header().is_transactional());
+        assert_eq!((marker.header().producer_id(), bytes.len()), (Some(4000), 78));
+        assert_eq!(marker.header().as_record_batch().unwrap().last_sequence(), None);
+
+        let bytes = unhex(EMPTIED);
+        let emptied = RecordBatch::new(&bytes).unwrap().verify().unwrap();
+        assert_eq!((emptied.header().base_offset(), emptied.header().last_offset()), (Some(Offset(200)), Offset(209)));
+        assert_eq!(emptied.header().as_record_batch().unwrap().last_sequence(), Some(49));
+        assert_eq!(emptied.records(&mut decompressor()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn sequences_wrap_after_the_largest() {
+        assert_eq!(increment_sequence(i32::MAX, 1), 0);
+        assert_eq!(increment_sequence(i32::MAX - 1, 3), 1);
+        assert_eq!(decrement_sequence(0, 1), i32::MAX);
+        assert_eq!(decrement_sequence(5, 5), 0);
+    }
+
+    #[test]
+    fn a_flip_that_the_checksum_covers_is_noticed_and_one_before_it_is_not() {
+        let healthy = unhex(TWO_RECORDS);
+        for (at, noticed) in [(0, false), (15, false), (20, true), (21, true), (60, true), (82, true)] {
+            let mut bytes = healthy.clone();
+            bytes[at] ^= 1;
+            assert_eq!(RecordBatch::new(&bytes).unwrap().verify().is_none(), noticed, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_batch_that_claims_two_billion_records_costs_nothing() {
+        let mut out = Vec::new();
+        let header = RecordBatchHeader { records_count: i32::MAX, ..RecordBatchBuilder::plain_header(Offset(0), 0) };
+        write_batch(header, &[], &mut out);
+        let mut decompressor = decompressor();
+        let mut records = RecordBatch::new(&out).unwrap().verify().unwrap().records(&mut decompressor).unwrap();
+        assert_eq!(records.next().unwrap().unwrap_err(), RecordError::TooFewRecords { read: 0, count: i32::MAX });
+        assert!(records.next().is_none());
+    }
+
+    #[test]
+    fn magic_and_length_that_cannot_be_are_refused_with_their_numbers() {
+        let mut bytes = unhex(TWO_RECORDS);
+        bytes[16] = 3;
+        assert_eq!(RecordBatch::new(&bytes).unwrap_err(), FrameError::UnknownMagic(3));
+        bytes[16] = 2;
+        bytes[11] = 48;
+        assert_eq!(RecordBatch::new(&bytes).unwrap_err(), FrameError::LengthTooSmall { length: 48, least: 49 });
+        bytes[11] = 72;
+        assert_eq!(RecordBatch::new(&bytes).unwrap_err(), FrameError::Short { needed: 84, left: 83 });
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300), magic in -1i8..4) {
+            if let Some(place) = bytes.get_mut(16) {
+                *place = magic as u8;
+            }
+            for fitting in [false, true] {
+                if fitting && bytes.len() > 12 {
+                    let length = (bytes.len() - 12) as i32;
+                    bytes[8..12].copy_from_slice(&length.to_be_bytes());
+                }
+                if let Ok(batch) = RecordBatch::new(&bytes) {
+                    let _ = batch.is_valid();
+                    let mut decompressor = decompressor();
+                    if let Ok(records) = batch.records(&mut decompressor) {
+                        for record in records.flatten() {
+                            let _ = (record.headers.iter().count(), record.message.map(|message| message.is_valid()));
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_header_that_is_read_and_written_stays_the_same(bytes in prop::array::uniform32(any::<u8>()), more in prop::array::uniform29(any::<u8>())) {
+            let mut whole = [0; RECORD_BATCH_OVERHEAD];
+            whole[..32].copy_from_slice(&bytes);
+            whole[32..].copy_from_slice(&more);
+            let mut out = Vec::new();
+            RecordBatchHeader::read(&whole).write(&mut out);
+            prop_assert_eq!(out, whole);
+        }
+
+        #[test]
+        fn records_read_as_they_were_written(
+            records in prop::collection::vec((
+                prop::option::of(prop::collection::vec(any::<u8>(), 0..20)),
+                prop::option::of(prop::collection::vec(any::<u8>(), 0..200)),
+                prop::collection::vec((prop::collection::vec(any::<u8>(), 0..5), prop::option::of(prop::collection::vec(any::<u8>(), 0..5))), 0..4),
+                any::<i32>(),
+            ), 0..20),
+            codec in 0u8..5,
+        ) {
+            let codec = Compression::from_id(codec).unwrap();
+            let mut builder = RecordBatchBuilder::new(RecordBatchBuilder::plain_header(Offset(7), 1000), codec);
+            for (at, (key, value, headers, delta)) in records.iter().enumerate() {
+                let headers: Vec<_> = headers.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+                builder.push(&RecordFields {
+                    attributes: 0, timestamp_delta: i64::from(*delta), offset_delta: at as i32,
+                    key: key.as_deref(), value: value.as_deref(), headers: &headers,
+                });
+            }
+            let mut out = Vec::new();
+            builder.write(&mut out);
+            let mut decompressor = decompressor();
+            let batch = RecordBatch::new(&out).unwrap().verify().unwrap();
+            let read: Vec<_> = batch.records(&mut decompressor).unwrap().map(Result::unwrap).collect();
+            prop_assert_eq!(read.len(), records.len());
+            for (at, (read, (key, value, headers, delta))) in read.iter().zip(&records).enumerate() {
+                prop_assert_eq!(read.offset, Offset(7 + at as i64));
+                prop_assert_eq!(read.timestamp.unwrap_or(-1), 1000 + i64::from(*delta));
+                prop_assert_eq!((read.key, read.value), (key.as_deref(), value.as_deref()));
+                let read: Vec<_> = read.headers.iter().map(|header| (header.key.to_vec(), header.value.map(<[u8]>::to_vec))).collect();
+                prop_assert_eq!(&read, headers);
+            }
+        }
+    }
+}
