@@ -310,7 +310,10 @@ mod tests {
     const V1_GZIP: &str = "0000000000000033 00000054 a55b044b 01 01 0000018bcfe56807 ffffffff 0000003e
         1f8b08000000000000ff63608003094bb51e63462083b1fbfcd30c90086336882883ca83a424d9a66cbc0457c30e6430651b81150100a0d7fc9749000000";
 
-    fn records_of(bytes: &[u8]) -> Vec<(i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>)> {
+    /// Offset, timestamp, key, value.
+    type Owned = (i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+    fn records_of(bytes: &[u8]) -> Vec<Owned> {
         let mut decompressor = Decompressor::new(1 << 20);
         let batch = RecordBatch::new(bytes).unwrap().verify().unwrap();
         let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
