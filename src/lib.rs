@@ -9,3 +9,5 @@
 #![warn(rust_2018_idioms, unreachable_pub)]
 
 pub mod format;
+pub mod scan;
+pub mod store;

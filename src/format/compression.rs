@@ -1,6 +1,8 @@
+#![allow(missing_docs)]
 //! stub
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
+pub const DEFAULT_LIMIT: usize = 128 << 20;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
     Gzip,

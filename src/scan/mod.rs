@@ -1,0 +1,14 @@
+//! Reading a log in order: batches as they lie in the file, and the reason why there are no more.
+//!
+//! Consumes windows of a [`ReadStorage`](crate::store::ReadStorage); has no way to create or write anything.
+
+pub mod batch_scan;
+pub mod resync;
+pub mod window;
+
+pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};
+pub use resync::LogSoFar;
+pub use window::Window;
+
+#[cfg(test)]
+mod tests;
