@@ -1,0 +1,110 @@
+//! Where rows go: into text, a table or JSON lines.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::row::{Cell, Row};
+use jiff::tz::TimeZone;
+
+/// How rows are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line of words a row.
+    Text,
+    /// Aligned columns.
+    Table,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The most rows that a table holds back to align its columns; a longer one goes on under a new head.
+const ROWS_A_TABLE: usize = 1000;
+
+/// Turns rows into bytes of one format.
+pub struct Reporter {
+    format: Format,
+    zone: TimeZone,
+    /// Columns of the terminal; `None` where there is none to fit into.
+    width: Option<u16>,
+    table: Option<Columns>,
+}
+
+struct Columns {
+    kind: &'static str,
+    titles: Vec<&'static str>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Reporter {
+    /// A reporter of the given format; times in text are shown in `zone`, tables fit into `width` columns.
+    pub fn new(format: Format, zone: TimeZone, width: Option<u16>) -> Self {
+        Self { format, zone, width, table: None }
+    }
+
+    /// The format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The zone of times in text.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Appends a row; in a table it may be held back until [`Reporter::flush`].
+    pub fn row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
+        match self.format {
+            Format::Json => row.json(out),
+            Format::Text => row.text(out, &self.zone),
+            Format::Table => {
+                let titles: Vec<_> = row.titles().collect();
+                let fits = |table: &Columns| {
+                    table.kind == row.kind && table.titles == titles && table.rows.len() < ROWS_A_TABLE
+                };
+                if !self.table.as_ref().is_some_and(fits) {
+                    self.flush(out);
+                }
+                let cells = row.cells(&self.zone).collect();
+                let table = self.table.get_or_insert_with(|| Columns { kind: row.kind, titles, rows: Vec::new() });
+                table.rows.push(cells);
+            }
+        }
+    }
+
+    /// Appends a line of words that text and table have and JSON has not. Tables before it are finished first.
+    pub fn words(&mut self, out: &mut Vec<u8>, words: &[u8]) {
+        if self.format != Format::Json {
+            self.flush(out);
+            out.extend_from_slice(words);
+            out.push(b'\n');
+        }
+    }
+
+    /// Appends what a table still holds back.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
+        let Some(columns) = self.table.take() else { return };
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(match self.width {
+            Some(_) => ContentArrangement::Dynamic,
+            None => ContentArrangement::Disabled,
+        });
+        if let Some(width) = self.width {
+            table.set_width(width);
+        }
+        table.set_header(columns.titles.iter().copied());
+        let is_number: Vec<bool> =
+            (0..columns.titles.len()).map(|at| columns.rows.iter().any(|row| row[at].is_number)).collect();
+        for row in columns.rows {
+            table.add_row(row.into_iter().map(|cell| cell.text));
+        }
+        for (column, is_number) in table.column_iter_mut().zip(is_number) {
+            column.set_padding((0, 2));
+            if is_number {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for line in table.lines() {
+            out.extend_from_slice(line.trim_end().as_bytes());
+            out.push(b'\n');
+        }
+    }
+}
