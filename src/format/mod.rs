@@ -16,6 +16,7 @@
 )]
 
 pub mod bytes;
+pub mod file_name;
 
 use std::fmt;
 
