@@ -1,0 +1,146 @@
+//! Why something could not be looked at.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why something could not be looked at. Damage is none of these: it is seen by looking.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused or failed.
+    #[error("cannot {operation} {path}: {}", cause(.source), path = .path.display())]
+    Io {
+        /// What was tried, a verb that fits between "cannot" and the path.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file was expected and it is something else.
+    #[error("cannot read {}: it is {found}, not a file", .path.display())]
+    NotAFile {
+        /// What was to be read.
+        path: PathBuf,
+        /// What it is.
+        found: FoundType,
+    },
+    /// A file has become shorter since it was opened.
+    #[error("{} shrank from {expected} to {got} bytes while being read", .path.display())]
+    Shrunk {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes when it was opened.
+        expected: u64,
+        /// Its size in bytes now.
+        got: u64,
+    },
+    /// Bytes were asked for that the file does not have.
+    #[error("bytes {start}..{end} of {} were asked for, which has {len}", .path.display())]
+    BeyondEnd {
+        /// The file.
+        path: PathBuf,
+        /// The first byte asked for.
+        start: u64,
+        /// The end of what was asked for, exclusive.
+        end: u64,
+        /// The size of the file in bytes when it was opened.
+        len: u64,
+    },
+    /// A file that is read as a whole is larger than any such file can be.
+    #[error("{} has {size_in_bytes} bytes, more than the {limit} that such a file can have", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size_in_bytes: u64,
+        /// The greatest size accepted, in bytes.
+        limit: u64,
+    },
+    /// A directory holds nothing that Kafka wrote.
+    #[error("nothing to look at in {}: no partition directory, no segment", .path.display())]
+    NothingThere {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is something, and none of it is what was selected.
+    #[error("nothing to look at in {}: {wanted}", .path.display())]
+    NothingSelected {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What was not found, in words.
+        wanted: String,
+        /// A selection that would have found something.
+        instead: Option<String>,
+    },
+}
+
+impl StoreError {
+    /// What to do next, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { source, .. } => match (source.kind(), source.raw_os_error()) {
+                (io::ErrorKind::PermissionDenied, _) => {
+                    Some("run it as the user the broker runs as, or as root".to_owned())
+                }
+                (_, Some(EIO)) => Some(
+                    "the disk failed to deliver these bytes: see the kernel's log, and work on a copy of what can still \
+                     be read"
+                        .to_owned(),
+                ),
+                _ => None,
+            },
+            Self::NotAFile { .. } | Self::BeyondEnd { .. } | Self::TooLarge { .. } => None,
+            Self::Shrunk { .. } => {
+                Some("a broker is probably writing to it: try again with --io pread, or stop the broker".to_owned())
+            }
+            Self::NothingThere { .. } => {
+                Some("give a log dir (one entry of log.dirs), a partition directory or a file in one".to_owned())
+            }
+            Self::NothingSelected { instead, .. } => instead.clone(),
+        }
+    }
+
+    /// An error of the system while doing `operation` (a verb) on `path`.
+    pub(super) fn io(operation: &'static str, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
+        Self::Io { operation, path: path.into(), source: source.into() }
+    }
+}
+
+const EIO: i32 = nix::libc::EIO;
+
+/// What the system said, without the number that the standard library appends.
+fn cause(error: &io::Error) -> String {
+    let mut words = error.to_string();
+    if let Some(code) = error.raw_os_error() {
+        let tail = format!(" (os error {code})");
+        if words.ends_with(&tail) {
+            words.truncate(words.len() - tail.len());
+        }
+    }
+    words
+}
+
+/// What was found where a file was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FoundType {
+    /// A directory.
+    Directory,
+    /// A named pipe.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A block or character device.
+    Device,
+}
+
+impl fmt::Display for FoundType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Directory => "a directory",
+            Self::Pipe => "a pipe",
+            Self::Socket => "a socket",
+            Self::Device => "a device",
+        })
+    }
+}
