@@ -16,6 +16,7 @@
 )]
 
 pub mod bytes;
+pub mod compression;
 
 use std::fmt;
 
