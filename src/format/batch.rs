@@ -15,7 +15,7 @@ use std::ops::Deref;
 use super::Offset;
 use super::bytes::{array_at, i8_at, i32_at};
 use super::checksum::{Checksum, crc32, crc32c};
-use super::compression::{Compression, Decompressor, compress};
+use super::compression::{CompressError, Compression, Decompressor, compress};
 use super::legacy::{MESSAGE_CRC_START, MessageHeader, wrapped_records};
 use super::record::{RecordError, RecordFields, Records};
 
@@ -574,13 +574,16 @@ impl RecordBatchBuilder {
     }
 
     /// Appends the batch.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    ///
+    /// Errors: the records could not be compressed.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), CompressError> {
         let mut payload = Vec::new();
-        compress(self.compression, self.header.magic, &self.records, &mut payload);
+        compress(self.compression, self.header.magic, &self.records, &mut payload)?;
         let mut header = self.header;
         header.attributes = header.attributes & !0x07 | i16::from(self.compression.id());
         header.records_count = self.count;
         write_batch(header, &payload, out);
+        Ok(())
     }
 }
 
@@ -660,7 +663,7 @@ mod tests {
             ..RecordFields::default()
         });
         let mut out = Vec::new();
-        builder.write(&mut out);
+        builder.write(&mut out).unwrap();
         assert_eq!(out, unhex(TWO_RECORDS));
     }
 
@@ -773,7 +776,7 @@ mod tests {
                 });
             }
             let mut out = Vec::new();
-            builder.write(&mut out);
+            builder.write(&mut out).unwrap();
             let mut decompressor = decompressor();
             let batch = RecordBatch::new(&out).unwrap().verify().unwrap();
             let read: Vec<_> = batch.records(&mut decompressor).unwrap().map(Result::unwrap).collect();

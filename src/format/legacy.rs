@@ -17,7 +17,7 @@ use super::Offset;
 use super::batch::{FrameError, LEAST_LENGTH, LOG_OVERHEAD, RecordBatch, TimestampType, unless_minus_one};
 use super::bytes::{Reader, i8_at, i32_at, i64_at, u32_at};
 use super::checksum::crc32;
-use super::compression::{Compression, Decompressor, compress};
+use super::compression::{CompressError, Compression, Decompressor, compress};
 use super::record::{Headers, Record, RecordError, Records};
 
 /// Where the bytes that a message's CRC covers begin.
@@ -272,6 +272,8 @@ impl MessageFields<'_> {
 /// Appends a wrapper with the given codec around `messages`, which are whole messages.
 ///
 /// `last_offset` is the absolute offset of the last one; `attributes` may carry bit 3 (LogAppendTime).
+///
+/// Errors: the messages could not be compressed.
 pub fn write_wrapper(
     out: &mut Vec<u8>,
     magic: i8,
@@ -280,12 +282,13 @@ pub fn write_wrapper(
     last_offset: Offset,
     timestamp: i64,
     messages: &[u8],
-) {
+) -> Result<(), CompressError> {
     let mut value = Vec::new();
-    compress(codec, magic, messages, &mut value);
+    compress(codec, magic, messages, &mut value)?;
     let attributes = attributes | codec.id() as i8;
     let value = Some(value.as_slice());
     MessageFields { offset: last_offset.0, magic, attributes, timestamp, key: None, value }.write(out);
+    Ok(())
 }
 
 /// The absolute offset of the first message of a legacy entry, which for a wrapper takes decompression.
@@ -357,7 +360,7 @@ mod tests {
                 .write(&mut inner);
         }
         let mut out = Vec::new();
-        write_wrapper(&mut out, magic, Compression::Gzip, attributes, Offset(wrapper_offset), 99, &inner);
+        write_wrapper(&mut out, magic, Compression::Gzip, attributes, Offset(wrapper_offset), 99, &inner).unwrap();
         out
     }
 
@@ -394,7 +397,7 @@ mod tests {
         fields.write(&mut out);
         assert_eq!(error(&out), RecordError::WrapperWithoutValue);
         let mut nested = Vec::new();
-        write_wrapper(&mut nested, 1, Compression::Gzip, 0, Offset(9), 1, &wrapper(1, 2, 0, &[2]));
+        write_wrapper(&mut nested, 1, Compression::Gzip, 0, Offset(9), 1, &wrapper(1, 2, 0, &[2])).unwrap();
         assert_eq!(error(&nested), RecordError::NestedWrapper { index: 0 });
         out.clear();
         MessageFields { attributes: 4, ..fields }.write(&mut out);
@@ -410,7 +413,7 @@ mod tests {
         }
         inner.truncate(inner.len() - 1);
         let mut out = Vec::new();
-        write_wrapper(&mut out, 1, Compression::Gzip, 0, Offset(7), 5, &inner);
+        write_wrapper(&mut out, 1, Compression::Gzip, 0, Offset(7), 5, &inner).unwrap();
         assert_eq!(offsets_and_times(&out), [(7, Some(5))]);
     }
 

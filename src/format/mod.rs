@@ -19,6 +19,7 @@ pub mod batch;
 pub mod bytes;
 pub mod checksum;
 pub mod compression;
+pub mod file_name;
 pub mod legacy;
 pub mod record;
 

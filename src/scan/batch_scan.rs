@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::resync::{self, LogSoFar};
-use super::window::Window;
 use crate::format::Position;
 use crate::format::batch::{BatchHeader, FrameError, HEADER_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordBatch};
+use crate::store::window::Window;
 use crate::store::{ReadStorage, StoreError};
 
 /// How far the walk looks into a batch before it shows it.

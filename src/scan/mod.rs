@@ -4,11 +4,9 @@
 
 pub mod batch_scan;
 pub mod resync;
-pub mod window;
 
 pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};
 pub use resync::LogSoFar;
-pub use window::Window;
 
 #[cfg(test)]
 mod tests;

@@ -10,12 +10,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch_scan::{LEAST_HEADER, streamed_crc};
-use super::window::Window;
 use crate::format::Offset;
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
 use crate::format::bytes::{Reader, i64_at};
 use crate::format::compression::{Compression, DEFAULT_LIMIT};
 use crate::store::StoreError;
+use crate::store::window::Window;
 
 /// What is known of a log before the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

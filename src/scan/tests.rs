@@ -16,7 +16,7 @@ fn batch(base_offset: i64, count: i32, value: &[u8]) -> Vec<u8> {
         builder.push(&RecordFields { offset_delta, key: Some(b"key"), value: Some(value), ..RecordFields::default() });
     }
     let mut out = Vec::new();
-    builder.write(&mut out);
+    builder.write(&mut out).unwrap();
     out
 }
 

@@ -71,19 +71,19 @@ impl ReadStorage for MappedFile {
         self.len
     }
 
-    fn window<'a>(&'a self, range: Range<u64>, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], StoreError> {
+    fn lend(&self, range: Range<u64>) -> Result<Option<&[u8]>, StoreError> {
         let mapped = super::in_memory(&self.path, &range, self.len)?;
         if mapped.is_empty() {
-            return Ok(&[]);
+            return Ok(Some(&[]));
         }
         let populated = self.populate(&mapped);
         self.still_whole()?;
-        if populated {
-            Ok(self.map.get(mapped).unwrap_or_default())
-        } else {
-            // The file is as long as it was, so the disk failed. A read says how, or gets the bytes after all.
-            pread::read_window(&self.file, &self.path, range, self.len, scratch)
-        }
+        // Where the file is as long as it was, the disk failed. A read says how, or gets the bytes after all.
+        Ok(populated.then(|| self.map.get(mapped).unwrap_or_default()))
+    }
+
+    fn read_into(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        pread::read_range(&self.file, &self.path, range, self.len, buffer)
     }
 
     fn release(&self, range: Range<u64>) {

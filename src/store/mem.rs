@@ -28,8 +28,15 @@ impl ReadStorage for MemoryStorage {
         self.bytes.len() as u64
     }
 
-    fn window<'a>(&'a self, range: Range<u64>, _scratch: &'a mut Vec<u8>) -> Result<&'a [u8], StoreError> {
+    fn lend(&self, range: Range<u64>) -> Result<Option<&[u8]>, StoreError> {
         let range = super::in_memory(&self.path, &range, self.len())?;
-        Ok(self.bytes.get(range).unwrap_or_default())
+        Ok(Some(self.bytes.get(range).unwrap_or_default()))
+    }
+
+    fn read_into(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        let range = super::in_memory(&self.path, &range, self.len())?;
+        buffer.clear();
+        buffer.extend_from_slice(self.bytes.get(range).unwrap_or_default());
+        Ok(())
     }
 }

@@ -47,12 +47,33 @@ pub trait ReadStorage: Send + Sync {
         self.len() == 0
     }
 
-    /// The bytes of `range` (start inclusive, end exclusive), lent from a map or read into `scratch`.
-    /// What `scratch` held before, and how long it is afterwards, means nothing.
+    /// The bytes of `range` (start inclusive, end exclusive) where the storage has them in memory; `None` where they
+    /// must be read by [`ReadStorage::read_into`].
+    ///
+    /// Errors: as for [`ReadStorage::read_into`].
+    fn lend(&self, range: Range<u64>) -> Result<Option<&[u8]>, StoreError> {
+        let _ = range;
+        Ok(None)
+    }
+
+    /// Reads the bytes of `range` (start inclusive, end exclusive) to the start of `buffer`, which is made longer where
+    /// it is too short. What it held before, and what it holds behind them, means nothing.
     ///
     /// Errors: [`StoreError::BeyondEnd`] where `range` is not within [`ReadStorage::len`], [`StoreError::Shrunk`]
     /// where the file has lost bytes since it was opened, [`StoreError::Io`] for everything the system reports.
-    fn window<'a>(&'a self, range: Range<u64>, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], StoreError>;
+    fn read_into(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), StoreError>;
+
+    /// The bytes of `range`, lent or read into `scratch`.
+    ///
+    /// Errors: as for [`ReadStorage::read_into`].
+    fn window<'a>(&'a self, range: Range<u64>, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], StoreError> {
+        if let Some(bytes) = self.lend(range.clone())? {
+            return Ok(bytes);
+        }
+        let wanted = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        self.read_into(range, scratch)?;
+        Ok(scratch.get(..wanted).unwrap_or_default())
+    }
 
     /// Says that nobody will read `range` again soon, so that its memory can serve others.
     fn release(&self, range: Range<u64>) {

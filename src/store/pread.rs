@@ -37,25 +37,23 @@ impl ReadStorage for PreadFile {
         self.len
     }
 
-    fn window<'a>(&'a self, range: Range<u64>, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], StoreError> {
-        read_window(&self.file, &self.path, range, self.len, scratch)
+    fn read_into(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        read_range(&self.file, &self.path, range, self.len, buffer)
     }
 }
 
-/// Reads `range` of a file that had `len` bytes into `scratch`.
-pub(super) fn read_window<'a>(
+/// Reads `range` of a file that had `len` bytes to the start of `buffer`.
+pub(super) fn read_range(
     file: &File,
     path: &Path,
     range: Range<u64>,
     len: u64,
-    scratch: &'a mut Vec<u8>,
-) -> Result<&'a [u8], StoreError> {
+    buffer: &mut Vec<u8>,
+) -> Result<(), StoreError> {
     let wanted = super::in_memory(path, &range, len)?.len();
     // Only ever made longer: to shorten it would mean to clear it again for the next full window.
-    if scratch.len() < wanted {
-        scratch.resize(wanted, 0);
+    if buffer.len() < wanted {
+        buffer.resize(wanted, 0);
     }
-    let bytes = scratch.get_mut(..wanted).unwrap_or_default();
-    file::read_exact_at(file, path, bytes, range.start, len)?;
-    Ok(bytes)
+    file::read_exact_at(file, path, buffer.get_mut(..wanted).unwrap_or_default(), range.start, len)
 }
