@@ -9,3 +9,4 @@
 #![warn(rust_2018_idioms, unreachable_pub)]
 
 pub mod format;
+pub mod report;

@@ -16,6 +16,9 @@
 )]
 
 pub mod bytes;
+pub mod control;
+pub mod flexible;
+pub mod uuid;
 
 use std::fmt;
 
