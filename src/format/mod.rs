@@ -16,6 +16,19 @@
 )]
 
 pub mod bytes;
+mod checkpoint_text;
+pub mod clean_shutdown;
+mod fixed_entries;
+pub mod leader_epoch;
+pub mod offset_checkpoint;
+pub mod offset_index;
+pub mod partition_metadata;
+pub mod producer_snapshot;
+pub mod properties;
+pub mod quorum_state;
+pub mod time_index;
+pub mod txn_index;
+pub mod uuid;
 
 use std::fmt;
 
