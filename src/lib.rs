@@ -9,5 +9,6 @@
 #![warn(rust_2018_idioms, unreachable_pub)]
 
 pub mod format;
+pub mod report;
 pub mod scan;
 pub mod store;

@@ -17,11 +17,26 @@
 
 pub mod batch;
 pub mod bytes;
+mod checkpoint_text;
 pub mod checksum;
+pub mod clean_shutdown;
 pub mod compression;
+pub mod control;
 pub mod file_name;
+mod fixed_entries;
+pub mod flexible;
+pub mod leader_epoch;
 pub mod legacy;
+pub mod offset_checkpoint;
+pub mod offset_index;
+pub mod partition_metadata;
+pub mod producer_snapshot;
+pub mod properties;
+pub mod quorum_state;
 pub mod record;
+pub mod time_index;
+pub mod txn_index;
+pub mod uuid;
 
 use std::fmt;
 

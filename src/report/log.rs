@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::bytes::{BytesFormat, header_key};
 use super::row::{Field, Row, Value, path_text};
-use super::{json, key, reporter::Reporter, row, text, time};
+use super::{json, reporter::Reporter, row, text, time};
 use crate::format::batch::BatchHeader;
 use crate::format::control::ControlRecord;
 use crate::format::record::Record;
@@ -144,7 +144,8 @@ fn batch_text(out: &mut Vec<u8>, position: Position, header: &BatchHeader, is_va
             out.extend_from_slice(b"..");
             json::int(out, last);
         }
-        for (is_so, word) in [(header.is_transactional(), &b"  transactional"[..]), (header.is_control(), b"  control")] {
+        for (is_so, word) in [(header.is_transactional(), &b"  transactional"[..]), (header.is_control(), b"  control")]
+        {
             if is_so {
                 out.extend_from_slice(word);
             }
@@ -280,7 +281,13 @@ impl RecordLines {
     }
 
     /// One record as a row of a table.
-    pub fn table(&self, reporter: &mut Reporter, out: &mut Vec<u8>, record: &Record<'_>, control: Option<&ControlRecord<'_>>) {
+    pub fn table(
+        &self,
+        reporter: &mut Reporter,
+        out: &mut Vec<u8>,
+        record: &Record<'_>,
+        control: Option<&ControlRecord<'_>>,
+    ) {
         let (mut key, mut value, mut headers) = (Vec::new(), Vec::new(), Vec::new());
         match control {
             Some(control) => super::control::text(&mut value, control),
@@ -331,10 +338,7 @@ pub fn damaged(reporter: &mut Reporter, out: &mut Vec<u8>, damaged: &Damaged<'_>
         Some(next) => format!("goes on at position {next}"),
         None => "nothing intact follows".to_owned(),
     };
-    let line = format!(
-        "damaged  position {}  {} B  {}; {goes_on}",
-        damaged.position, damaged.length, damaged.words
-    );
+    let line = format!("damaged  position {}  {} B  {}; {goes_on}", damaged.position, damaged.length, damaged.words);
     let fields = [
         Field::json_only("file", Value::Word(damaged.file)),
         Field::new("position", "damaged at", Value::Unsigned(damaged.position.0)),

@@ -27,8 +27,12 @@ macro_rules! key {
 
 pub mod base64;
 pub mod bytes;
+pub mod control;
 mod escape;
 mod escape_x86;
 pub mod json;
+pub mod log;
+pub mod reporter;
+pub mod row;
 pub mod text;
 pub mod time;

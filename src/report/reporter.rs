@@ -1,6 +1,6 @@
 //! Where rows go: into text, a table or JSON lines.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::row::{Cell, Row};
 use jiff::tz::TimeZone;
@@ -83,7 +83,7 @@ impl Reporter {
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         let Some(columns) = self.table.take() else { return };
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(match self.width {
+        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(match self.width {
             Some(_) => ContentArrangement::Dynamic,
             None => ContentArrangement::Disabled,
         });

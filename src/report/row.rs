@@ -142,7 +142,7 @@ impl<'a> Row<'a> {
     }
 
     /// The cells under the titles.
-    pub fn cells(&self, zone: &TimeZone) -> impl Iterator<Item = Cell> + use<'a, '_> {
+    pub fn cells<'z>(&self, zone: &'z TimeZone) -> impl Iterator<Item = Cell> + use<'a, 'z> {
         self.columns().map(move |field| {
             let mut cell = Vec::new();
             field.value.text(&mut cell, zone);
