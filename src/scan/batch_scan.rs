@@ -186,6 +186,8 @@ impl<'s> BatchScan<'s> {
         }
         match self.step()? {
             Step::End(end) => {
+                // What a map lost meanwhile reads as zeros, which must not pass for damage.
+                self.window.still_whole()?;
                 self.end = Some(end);
                 Ok(None)
             }

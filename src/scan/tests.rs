@@ -283,7 +283,7 @@ fn crafted_headers_that_each_claim_the_rest_of_the_file_cost_linear_time() {
         let header = RecordBatchHeader { records_count: 1, ..RecordBatchBuilder::plain_header(Offset(5), 0) };
         let mut one = Vec::new();
         write_batch(header, &[0xaa; 3], &mut one);
-        let length = ((headers - at) * 64 - 12) as i32;
+        let length: i32 = (headers - at) * 64 - 12;
         one[8..12].copy_from_slice(&length.to_be_bytes());
         one[17] ^= 1;
         bytes.extend(&one);

@@ -77,35 +77,40 @@ impl<'s> Window<'s> {
 
     /// Hands the bytes of `range` to `take` piece by piece, in order, without holding them all.
     pub fn stream(&mut self, range: Range<u64>, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        let mut position = range.start;
-        while position < range.end {
-            let piece = self.at(position, 1)?;
-            let wanted = usize::try_from(range.end - position).unwrap_or(usize::MAX);
-            let piece = &piece[..piece.len().min(wanted)];
-            if piece.is_empty() {
-                break;
-            }
+        self.pieces(range, |piece| {
             take(piece);
-            position += piece.len() as u64;
-        }
+            true
+        })?;
         Ok(())
     }
 
     /// Whether every byte of `range` is zero. Stops at the first that is not.
     pub fn is_zero(&mut self, range: Range<u64>) -> Result<bool, StoreError> {
+        self.pieces(range, |piece| piece.iter().all(|&byte| byte == 0))
+    }
+
+    /// Hands out the bytes of `range` piece by piece until `take` says no; whether it never did.
+    fn pieces(&mut self, range: Range<u64>, mut take: impl FnMut(&[u8]) -> bool) -> Result<bool, StoreError> {
         let mut position = range.start;
         while position < range.end {
-            let piece = self.at(position, 1)?;
             let wanted = usize::try_from(range.end - position).unwrap_or(usize::MAX);
-            let piece = &piece[..piece.len().min(wanted)];
+            let held = self.at(position, 1)?;
+            let piece = held.get(..wanted).unwrap_or(held);
             if piece.is_empty() {
                 break;
             }
-            if piece.iter().any(|&byte| byte != 0) {
+            position += piece.len() as u64;
+            if !take(piece) {
                 return Ok(false);
             }
-            position += piece.len() as u64;
         }
         Ok(true)
+    }
+
+    /// Whether the bytes lent so far were the file's own: to be asked after the last of them.
+    ///
+    /// Errors: [`StoreError::Shrunk`] where the file has lost bytes meanwhile.
+    pub fn still_whole(&self) -> Result<(), StoreError> {
+        self.storage.still_whole()
     }
 }
