@@ -57,6 +57,12 @@ pub enum StoreError {
         /// The greatest size accepted, in bytes.
         limit: u64,
     },
+    /// A file whose name is none that Kafka gives.
+    #[error("cannot tell what {} is: no file of Kafka's has such a name", .path.display())]
+    NotKafkas {
+        /// The file.
+        path: PathBuf,
+    },
     /// A directory holds nothing that Kafka wrote.
     #[error("nothing to look at in {}: no partition directory, no segment", .path.display())]
     NothingThere {
@@ -79,6 +85,9 @@ impl StoreError {
     /// What to do next, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NotKafkas { .. } => Some(
+                "a segment is called by its first offset, like 00000000000000004711.log: give a copy that name".to_owned(),
+            ),
             Self::Io { source, .. } => match (source.kind(), source.raw_os_error()) {
                 (io::ErrorKind::PermissionDenied, _) => {
                     Some("run it as the user the broker runs as, or as root".to_owned())

@@ -1,0 +1,229 @@
+//! What every command shares: paths, selection, format, and the run's account of what it has seen.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+
+use super::exit::Exit;
+use super::output::{Output, complain, terminal_width};
+use super::values::parse_zone;
+use crate::format::Offset;
+use crate::report::reporter::{Format, Reporter};
+use crate::report::row::{Field, Row, Value};
+use crate::store::broker_lock::{LockState, lock_state};
+use crate::store::expand::{Glob, Selection};
+use crate::store::log_dir::log_dir_of;
+use crate::store::{IoMode, StoreError};
+
+/// Options that every command takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Common {
+    /// Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)
+    #[arg(short, long, value_name = "GLOB", global = true)]
+    topic_partition: Vec<String>,
+
+    /// Only the segment that begins at this offset
+    #[arg(long, value_name = "BASE_OFFSET", global = true)]
+    segment: Option<i64>,
+
+    /// text is for reading, table aligns columns, json is one object a line
+    #[arg(short, long, value_enum, default_value_t = FormatArg::Text, global = true)]
+    format: FormatArg,
+
+    /// Zone of times in text: UTC, local, or a name like Europe/Vienna
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = parse_zone, global = true)]
+    tz: TimeZone,
+
+    /// How files are read; mmap is fastest, pread survives files that are cut or fail while they are read
+    #[arg(long, value_enum, default_value_t = IoArg::Auto, env = "KFSCK_IO", global = true)]
+    io: IoArg,
+
+    /// No remarks on standard error, errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    Text,
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IoArg {
+    Auto,
+    Mmap,
+    Pread,
+}
+
+impl Common {
+    /// What of the given paths is meant.
+    pub(crate) fn selection(&self) -> Selection {
+        Selection {
+            topic_partitions: self.topic_partition.iter().map(Glob::new).collect(),
+            segment: self.segment.map(Offset),
+        }
+    }
+
+    /// How files are read.
+    pub(crate) fn io_mode(&self) -> IoMode {
+        match self.io {
+            IoArg::Auto => IoMode::Auto,
+            IoArg::Mmap => IoMode::Mmap,
+            IoArg::Pread => IoMode::Pread,
+        }
+    }
+
+    fn reporter(&self) -> Reporter {
+        let format = match self.format {
+            FormatArg::Text => Format::Text,
+            FormatArg::Table => Format::Table,
+            FormatArg::Json => Format::Json,
+        };
+        Reporter::new(format, self.tz.clone(), terminal_width())
+    }
+}
+
+/// What was looked at and seen, for the last line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) files: u64,
+    pub(crate) segments: u64,
+    pub(crate) batches: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) errors: u64,
+    pub(crate) warnings: u64,
+    pub(crate) infos: u64,
+}
+
+/// One run of a command: where its lines go and what it has come to.
+pub(crate) struct Run {
+    pub(crate) reporter: Reporter,
+    pub(crate) output: Output,
+    pub(crate) seen: Seen,
+    exit: Exit,
+    quiet: bool,
+    /// Log dirs whose broker was already spoken of, and whether it runs.
+    brokers: Vec<(PathBuf, bool)>,
+    said: HashSet<String>,
+}
+
+/// The number of the JSON vocabulary; it rises when a field is renamed or goes.
+pub(crate) const JSON_SCHEMA: i64 = 1;
+
+impl Run {
+    /// A run of the command `command`. Its first line of JSON says so.
+    pub(crate) fn start(common: &Common, command: &'static str) -> Self {
+        let mut run = Self {
+            reporter: common.reporter(),
+            output: Output::new(),
+            seen: Seen::default(),
+            exit: Exit::CLEAN,
+            quiet: common.quiet,
+            brokers: Vec::new(),
+            said: HashSet::new(),
+        };
+        let fields = [
+            Field::json_only("schema", Value::Int(JSON_SCHEMA)),
+            Field::json_only("tool", Value::Word("kfsck")),
+            Field::json_only("version", Value::Word(env!("CARGO_PKG_VERSION"))),
+            Field::json_only("command", Value::Word(command)),
+        ];
+        run.json(&Row::new("header", &fields));
+        run
+    }
+
+    /// Something could not be looked at: says what and goes on.
+    pub(crate) fn failed(&mut self, error: &StoreError) {
+        complain(error, error.hint().as_deref());
+        self.exit |= Exit::OPERATIONAL;
+    }
+
+    /// Something was looked at and is damaged.
+    pub(crate) fn damage(&mut self) {
+        self.seen.errors += 1;
+        self.exit |= Exit::ERRORS_LEFT;
+    }
+
+    /// A remark for people, once however often it is made.
+    pub(crate) fn remark(&mut self, remark: String) {
+        if !self.quiet && self.said.insert(remark.clone()) {
+            complain(&remark, None);
+        }
+    }
+
+    /// Whether a broker runs on the log dir that `partition` is in; says so the first time.
+    pub(crate) fn broker_runs_on(&mut self, partition: &Path) -> bool {
+        let Some(log_dir) = log_dir_of(partition) else { return false };
+        if let Some((_, runs)) = self.brokers.iter().find(|(known, _)| *known == log_dir) {
+            return *runs;
+        }
+        let runs = match lock_state(&log_dir) {
+            Ok(LockState::Held { pid }) => {
+                let who = pid.map_or("a broker".to_owned(), |pid| format!("the broker with pid {pid}"));
+                self.remark(format!(
+                    "{who} holds {}: the newest segments may still change",
+                    log_dir.join(".lock").display()
+                ));
+                true
+            }
+            Ok(LockState::NoFile | LockState::Free) => false,
+            // Whoever cannot read the lock may still read the log.
+            Err(_) => false,
+        };
+        self.brokers.push((log_dir, runs));
+        runs
+    }
+
+    /// The run was stopped by the user.
+    pub(crate) fn interrupted(&mut self) {
+        complain(&"stopped before everything was looked at", None);
+        self.exit |= Exit::OPERATIONAL;
+    }
+
+    /// The last line, and what the process exits with.
+    pub(crate) fn finish(mut self) -> Exit {
+        self.reporter.flush(&mut self.output.buffer);
+        let seen = self.seen;
+        let count = Value::Unsigned;
+        let fields = [
+            Field::json_only("files", count(seen.files)),
+            Field::json_only("segments", count(seen.segments)),
+            Field::json_only("batches", count(seen.batches)),
+            Field::json_only("records", count(seen.records)),
+            Field::json_only("bytes", count(seen.bytes)),
+            Field::json_only("errors", count(seen.errors)),
+            Field::json_only("warnings", count(seen.warnings)),
+            Field::json_only("infos", count(seen.infos)),
+            Field::json_only("corrected", Value::Bool(self.exit.has(Exit::CORRECTED))),
+            Field::json_only("errorsLeft", Value::Bool(self.exit.has(Exit::ERRORS_LEFT))),
+            Field::json_only("operationalError", Value::Bool(self.exit.has(Exit::OPERATIONAL))),
+            Field::json_only("usageError", Value::Bool(self.exit.has(Exit::USAGE))),
+            Field::json_only("exitStatus", Value::Int(self.exit.status().into())),
+        ];
+        self.json(&Row::new("summary", &fields));
+        if let Err(error) = self.output.flush() {
+            self.cannot_write(&error);
+        }
+        self.exit
+    }
+
+    /// Standard output failed. A reader that has seen enough is no failure.
+    pub(crate) fn cannot_write(&mut self, error: &std::io::Error) {
+        self.output.buffer.clear();
+        if error.kind() != std::io::ErrorKind::BrokenPipe {
+            complain(&format!("cannot write to standard output: {error}"), None);
+            self.exit |= Exit::OPERATIONAL;
+        }
+    }
+
+    fn json(&mut self, row: &Row<'_>) {
+        if self.reporter.format() == Format::Json {
+            self.reporter.row(&mut self.output.buffer, row);
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! `kfsck dump-log`: what is in these files?
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::common::{Common, Run};
+use super::exit::Exit;
+use super::filter::Filter;
+use super::signals;
+use super::values::parse_size;
+use crate::format::batch::{BatchHeader, RecordBatch};
+use crate::format::compression::{DEFAULT_LIMIT, Decompressor};
+use crate::format::control::ControlRecord;
+use crate::format::file_name::{FileKind, FileName, FileState};
+use crate::format::offset_index::OffsetIndex;
+use crate::format::{Offset, Position};
+use crate::report::bytes::BytesFormat;
+use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
+use crate::report::reporter::Format;
+use crate::report::row::path_text;
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, Verify, locate};
+use crate::store::expand::{PartitionTarget, Target, expand};
+use crate::store::partition::PartitionDir;
+use crate::store::{ReadPolicy, ReadStorage, StoreError, open, read_small};
+
+/// The largest index that is read to find a starting point: the most that 31 bits of position can need.
+const LARGEST_INDEX: u64 = 256 << 20;
+
+/// Arguments of `dump-log`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DumpLogArgs {
+    /// Files, partition directories or log dirs
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Print the records too, not only their batches
+    #[arg(short, long, visible_aliases = ["deep-iteration", "print-data-log"])]
+    records: bool,
+
+    /// End each file at its first damage instead of going on at the next intact batch
+    #[arg(long)]
+    stop_at_damage: bool,
+
+    #[command(flatten)]
+    filter: Filter,
+
+    #[command(flatten)]
+    rendering: Rendering,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kfsck dump-log /data/orders-3                                 every batch of a partition
+  kfsck dump-log -r -n 10 --from-offset 4711 /data/orders-3     ten records from an offset on
+  kfsck dump-log -r --key order-17 --from-time -2h /data/orders-3
+  kfsck dump-log -r -f json /data/orders-3 | jq 'select(.type == \"record\") | .value'
+  kfsck dump-log /data/orders-3/00000000000000004711.timeindex  any file that Kafka writes
+
+Kafka's own spelling works too and prints what kafka-dump-log prints, byte for byte:
+  kfsck dump-log --files a.log,b.index --print-data-log         as the newest release
+  kfsck dump-log --kafka-format=3.9 --print-data-log /data/orders-3/00000000000000000000.log";
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Rendering")]
+struct Rendering {
+    /// How keys are shown
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto)]
+    key_format: BytesArg,
+
+    /// How values are shown
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto)]
+    value_format: BytesArg,
+
+    /// How much of a key, value or header text shows; the rest is counted. JSON always has everything
+    #[arg(long, value_name = "BYTES", default_value = "1KiB", value_parser = parse_size)]
+    max_value_bytes: u64,
+
+    /// The largest batch that is taken into memory and the most that it may decompress to
+    #[arg(long, value_name = "BYTES", default_value = "128MiB", value_parser = parse_size)]
+    max_batch_bytes: u64,
+}
+
+const _: () = assert!(DEFAULT_LIMIT == 128 << 20, "the default of --max-batch-bytes is spelled out in the help");
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum BytesArg {
+    /// Text where it is printable UTF-8, else hexadecimal; in JSON {"text":…} or {"base64":…}
+    Auto,
+    /// Text, with escapes for what is none
+    Text,
+    /// JSON as it stands
+    Json,
+    /// Hexadecimal
+    Hex,
+    /// Base64
+    Base64,
+    /// A big-endian 32-bit integer
+    Int,
+    /// A big-endian 64-bit integer
+    Long,
+    /// Not at all
+    None,
+}
+
+impl From<BytesArg> for BytesFormat {
+    fn from(arg: BytesArg) -> Self {
+        match arg {
+            BytesArg::Auto => Self::Auto,
+            BytesArg::Text => Self::Text,
+            BytesArg::Json => Self::Json,
+            BytesArg::Hex => Self::Hex,
+            BytesArg::Base64 => Self::Base64,
+            BytesArg::Int => Self::Int,
+            BytesArg::Long => Self::Long,
+            BytesArg::None => Self::None,
+        }
+    }
+}
+
+/// Runs `dump-log`.
+pub(crate) fn run(args: &DumpLogArgs) -> Exit {
+    let style = RecordStyle {
+        key: args.rendering.key_format.into(),
+        value: args.rendering.value_format.into(),
+        most_in_text: usize::try_from(args.rendering.max_value_bytes).unwrap_or(usize::MAX),
+    };
+    let limit = usize::try_from(args.rendering.max_batch_bytes).unwrap_or(usize::MAX);
+    let mut dump = Dump {
+        args,
+        run: Run::start(&args.common, "dump-log"),
+        lines: RecordLines::new(style),
+        decompressor: Decompressor::new(limit),
+        left: args.filter.limit.unwrap_or(u64::MAX),
+    };
+    for target in expand(&args.paths, &args.common.selection()) {
+        let done = match target {
+            Ok(Target::File { path, name }) => dump.given_file(&path, name),
+            Ok(Target::Partition(partition)) => dump.partition(partition),
+            Err(error) => {
+                dump.run.failed(&error);
+                continue;
+            }
+        };
+        match done {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break,
+            Err(Failure::Look(error)) => dump.run.failed(&error),
+            Err(Failure::Say(error)) => {
+                dump.run.cannot_write(&error);
+                break;
+            }
+        }
+    }
+    if signals::is_stopped() {
+        dump.run.interrupted();
+    }
+    dump.run.finish()
+}
+
+/// What ends the dump of a file before its end.
+pub(crate) enum Failure {
+    /// The file could not be read; others may be.
+    Look(StoreError),
+    /// Nobody reads what is said.
+    Say(io::Error),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Look(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Say(error)
+    }
+}
+
+/// `Break` once nothing more is wanted.
+pub(crate) type Outcome = Result<ControlFlow<()>, Failure>;
+
+struct Dump<'a> {
+    args: &'a DumpLogArgs,
+    run: Run,
+    lines: RecordLines,
+    decompressor: Decompressor,
+    /// How many more lines are wanted.
+    left: u64,
+}
+
+/// What is known of a file of batches from its surroundings.
+struct Surroundings {
+    next_base_offset: Option<Offset>,
+    index: Option<PathBuf>,
+    /// A running broker may be writing to it.
+    may_change: bool,
+}
+
+impl Dump<'_> {
+    /// A file that was named itself: its neighbours tell where its segment ends.
+    fn given_file(&mut self, path: &Path, name: Option<FileName>) -> Outcome {
+        let Some(name) = name else {
+            return Err(StoreError::NotKafkas { path: path.to_owned() }.into());
+        };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let partition = match name.kind {
+            FileKind::Log => PartitionDir::read(parent).ok(),
+            _ => None,
+        };
+        self.file(path, name, partition.as_ref())
+    }
+
+    fn partition(&mut self, target: PartitionTarget) -> Outcome {
+        let segment = target.segment;
+        let partition = target.read()?;
+        let mut files: Vec<_> = partition
+            .files_of(segment)
+            .filter(|file| file.name.state == FileState::Live && is_in_a_dump_of_a_partition(file.name.kind))
+            .map(|file| (file.path(), file.name))
+            .collect();
+        files.sort_by_key(|(_, name)| (name.kind != FileKind::Log, name.base_offset, name.epoch));
+        for (path, name) in files {
+            match self.file(&path, name, Some(&partition)) {
+                Err(Failure::Look(error)) => self.run.failed(&error),
+                Ok(ControlFlow::Continue(())) => {}
+                ended => return ended,
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn file(&mut self, path: &Path, name: FileName, partition: Option<&PartitionDir>) -> Outcome {
+        let done = match name.kind {
+            FileKind::Log | FileKind::KraftSnapshot | FileKind::BootstrapSnapshot => {
+                let around = self.surroundings(path, &name, partition);
+                if name.kind == FileKind::Log && !self.is_wanted(&name, &around) {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                self.batches(path, &name, &around)
+            }
+            _ => super::dump_small::dump_small(path, &name, &mut self.run),
+        };
+        self.run.reporter.flush(&mut self.run.output.buffer);
+        done
+    }
+
+    /// Whether a segment can hold wanted offsets, as far as its name and its neighbour's tell.
+    fn is_wanted(&self, name: &FileName, around: &Surroundings) -> bool {
+        let filter = &self.args.filter;
+        let ends_below = |from| around.next_base_offset.is_some_and(|next| next.0 <= from);
+        !(filter.from_offset.is_some_and(ends_below)
+            || filter.to_offset.is_some_and(|end| name.base_offset.is_some_and(|base| base.0 >= end)))
+    }
+
+    fn surroundings(&mut self, path: &Path, name: &FileName, partition: Option<&PartitionDir>) -> Surroundings {
+        let nothing = Surroundings { next_base_offset: None, index: None, may_change: false };
+        let (Some(partition), Some(base)) = (partition.filter(|_| name.kind == FileKind::Log), name.base_offset) else {
+            return nothing;
+        };
+        let segments = partition.segments();
+        let next = segments.iter().map(|segment| segment.base_offset).filter(|&other| other > base).min();
+        let index = segments
+            .iter()
+            .find(|segment| segment.base_offset == base && name.state == FileState::Live)
+            .and_then(|segment| segment.offset_index)
+            .map(|index| index.path());
+        let may_change = next.is_none() && self.run.broker_runs_on(path.parent().unwrap_or(path));
+        Surroundings { next_base_offset: next, index, may_change }
+    }
+
+    fn batches(&mut self, path: &Path, name: &FileName, around: &Surroundings) -> Outcome {
+        let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change: around.may_change };
+        let storage = open(path, policy)?;
+        self.run.seen.files += 1;
+        self.run.seen.segments += u64::from(name.kind == FileKind::Log);
+        let (so_far, words) = match (name.kind, name.base_offset) {
+            (FileKind::Log, Some(base)) => {
+                (LogSoFar::segment(base, around.next_base_offset), format!("starts at offset {base}"))
+            }
+            (FileKind::KraftSnapshot, Some(end)) => {
+                let epoch = name.epoch.unwrap_or_default();
+                (LogSoFar::unknown(), format!("KRaft snapshot of all offsets below {end}, epoch {epoch}"))
+            }
+            (FileKind::BootstrapSnapshot, _) => (LogSoFar::unknown(), "KRaft bootstrap records".to_owned()),
+            _ => (LogSoFar::unknown(), "a log whose name tells no base offset".to_owned()),
+        };
+        let base = name.base_offset.filter(|_| name.kind == FileKind::Log);
+        let out = &mut self.run.output.buffer;
+        log::file(&mut self.run.reporter, out, path, name.kind.word(), base, storage.len(), &words);
+
+        let start = self.start(storage.as_ref(), base, around)?;
+        let options = ScanOptions {
+            start,
+            verify: Verify::Checksum,
+            bodies: self.args.records || self.args.filter.looks_into_records(),
+            max_batch_bytes: self.args.rendering.max_batch_bytes,
+            stop: Some(signals::stop()),
+        };
+        let mut scan = BatchScan::new(storage.as_ref(), so_far, options);
+        let file = path_text(path);
+        let outcome = self.walk(&mut scan, &file, around.may_change);
+        self.run.seen.bytes += scan.position().0 - start.0;
+        outcome
+    }
+
+    /// Where the walk begins: at the first batch, or where the index leads to the first offset that is wanted.
+    fn start(
+        &self,
+        storage: &dyn ReadStorage,
+        base: Option<Offset>,
+        around: &Surroundings,
+    ) -> Result<Position, Failure> {
+        match (self.args.filter.from_offset, base, &around.index) {
+            (Some(from), Some(base), Some(index)) if from > base.0 => {
+                // An index that cannot be read costs time, nothing else.
+                let Ok(index) = read_small(index, LARGEST_INDEX) else { return Ok(Position(0)) };
+                Ok(locate::start_for(storage, &OffsetIndex::new(&index, base), Offset(from))?)
+            }
+            _ => Ok(Position(0)),
+        }
+    }
+
+    fn walk(&mut self, scan: &mut BatchScan<'_>, file: &str, may_change: bool) -> Outcome {
+        loop {
+            while let Some(batch) = scan.next_batch()? {
+                if self.args.filter.is_past(&batch.header) {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if self.args.filter.takes_batch(&batch.header) {
+                    self.batch(&batch, file)?;
+                    self.run.output.drain()?;
+                }
+                if self.left == 0 {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            match scan.end() {
+                Some(ScanEnd::Stopped) => return Ok(ControlFlow::Break(())),
+                Some(end) => self.end(&end.clone(), file, may_change),
+                None => {}
+            }
+            if self.args.stop_at_damage || !scan.skip_damage() {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+    }
+
+    /// One batch whose checksum holds, and its records.
+    fn batch(&mut self, scanned: &ScannedBatch<'_>, file: &str) -> Result<(), Failure> {
+        let ScannedBatch { position, header, batch } = scanned;
+        let records_only = self.args.records && self.run.reporter.format() == Format::Table;
+        let before = self.run.output.buffer.len();
+        if !records_only {
+            log::batch(&mut self.run.reporter, &mut self.run.output.buffer, file, *position, header, true);
+        }
+        self.run.seen.batches += 1;
+        if !self.args.records && !self.args.filter.looks_into_records() {
+            self.left -= 1;
+            return Ok(());
+        }
+        let taken = match batch {
+            Some(batch) => self.records(batch, *position, file),
+            None => {
+                let limit = self.args.rendering.max_batch_bytes;
+                let words = format!("the batch is larger than --max-batch-bytes {limit}: its records are not shown");
+                self.damaged(file, *position, header.size_in_bytes(), "batchTooLarge", &words);
+                return Ok(());
+            }
+        };
+        if taken == 0 && !self.args.filter.takes_whole_batches() {
+            // Nothing of it was wanted: as if it had not been said.
+            self.run.output.buffer.truncate(before);
+            self.run.seen.batches -= 1;
+        } else if !self.args.records {
+            self.left -= 1;
+        }
+        Ok(())
+    }
+
+    /// The records of a batch; returns how many were wanted.
+    fn records(&mut self, batch: &RecordBatch<'_>, position: Position, file: &str) -> u64 {
+        let header = batch.header();
+        self.lines.batch(file, position);
+        let mut taken = 0;
+        let mut broken_control = None;
+        let problem = match batch.records(&mut self.decompressor) {
+            Err(error) => Some(error),
+            Ok(records) => {
+                let mut problem = None;
+                for record in records {
+                    let record = match record {
+                        Ok(record) => record,
+                        Err(error) => {
+                            problem = Some(error);
+                            break;
+                        }
+                    };
+                    if !self.args.filter.takes_record(&record) {
+                        continue;
+                    }
+                    taken += 1;
+                    if !self.args.records {
+                        break;
+                    }
+                    let control = header.is_control().then(|| ControlRecord::parse(record.key, record.value));
+                    let control = control.transpose().unwrap_or_else(|error| {
+                        broken_control = Some((record.offset, error));
+                        None
+                    });
+                    let (reporter, out) = (&mut self.run.reporter, &mut self.run.output.buffer);
+                    match reporter.format() {
+                        Format::Json => self.lines.json(out, &record, control.as_ref()),
+                        Format::Text => self.lines.text(out, &record, control.as_ref(), reporter.zone()),
+                        Format::Table => self.lines.table(reporter, out, &record, control.as_ref()),
+                    }
+                    self.left -= 1;
+                    if self.left == 0 {
+                        break;
+                    }
+                }
+                problem
+            }
+        };
+        if self.args.records {
+            self.run.seen.records += taken;
+        }
+        let size = header.size_in_bytes();
+        if let Some((offset, error)) = broken_control {
+            let words = format!("the control record at offset {offset} cannot be read: {error}");
+            self.damaged(file, position, size, "malformedControlRecord", &words);
+            taken += 1;
+        }
+        if let Some(error) = problem {
+            let words = format!("the checksum holds, but the records cannot be read: {error}");
+            self.damaged(file, position, size, "recordsUnreadable", &words);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// How a walk ended, where it did not end with the file.
+    fn end(&mut self, end: &ScanEnd, file: &str, may_change: bool) {
+        let (position, length, reason, words, next_intact) = match end {
+            ScanEnd::CleanEof | ScanEnd::Stopped => return,
+            ScanEnd::TornTail { position, length } => {
+                let words = "the last batch was not written to its end".to_owned();
+                (*position, *length, "tornTail", words, None)
+            }
+            ScanEnd::ZeroFill { position, length } => {
+                let words = "zeros up to the end of the file: preallocated, or lost in a power failure".to_owned();
+                (*position, *length, "zeroFill", words, None)
+            }
+            ScanEnd::Damaged(damage) => {
+                if let Some(header) = &damage.header {
+                    self.damaged_batch(file, damage.position, header);
+                }
+                let words = log::damage_words(damage);
+                (damage.position, damage.length, damage.reason.name(), words, damage.next_intact)
+            }
+        };
+        let is_being_written = may_change && next_intact.is_none();
+        let line = Damaged { file, position, length, reason, words: &words, next_intact };
+        if is_being_written {
+            self.run.remark(format!("{file}: {words} (position {position}); a running broker is writing to it"));
+        } else {
+            log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
+            self.run.damage();
+        }
+    }
+
+    /// The header of a batch whose checksum does not hold: shown, and not built on.
+    fn damaged_batch(&mut self, file: &str, position: Position, header: &BatchHeader) {
+        log::batch(&mut self.run.reporter, &mut self.run.output.buffer, file, position, header, false);
+    }
+
+    fn damaged(&mut self, file: &str, position: Position, length: u64, reason: &str, words: &str) {
+        let next_intact = Some(Position(position.0 + length));
+        let line = Damaged { file, position, length, reason, words, next_intact };
+        log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
+        self.run.damage();
+    }
+}
+
+/// A partition's dump shows its logs and KRaft snapshots; every other file is shown when it is named itself.
+fn is_in_a_dump_of_a_partition(kind: FileKind) -> bool {
+    matches!(kind, FileKind::Log | FileKind::KraftSnapshot)
+}

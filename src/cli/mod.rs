@@ -1,0 +1,62 @@
+//! The user: arguments, streams, signals and the exit status. The only module that knows any of them.
+
+mod common;
+mod dump_log;
+mod dump_small;
+pub mod exit;
+mod filter;
+mod output;
+mod signals;
+mod values;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use exit::Exit;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "kfsck", version, about = ABOUT, after_help = EXAMPLES, arg_required_else_help = false, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const ABOUT: &str = "The fsck for Kafka partition directories: looks into Apache Kafka's files, without broker and JVM";
+
+const EXAMPLES: &str = "\
+Examples:
+  kfsck dump-log /data/orders-3                     every batch of a partition
+  kfsck dump-log -r -n 10 /data/orders-3            its first ten records
+  kfsck dump-log --help                             windows, filters, formats
+
+Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could not be looked at, 16 usage";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
+    DumpLog(dump_log::DumpLogArgs),
+}
+
+/// Runs the command line `arguments`, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Err(error) = signals::install() {
+        output::complain(&format!("cannot watch for signals: {error}"), None);
+        return Exit::OPERATIONAL;
+    }
+    if arguments.len() < 2 {
+        let _ = Arguments::command().print_help();
+        return Exit::USAGE;
+    }
+    let parsed =
+        Arguments::command().try_get_matches_from(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
+    match parsed {
+        Ok(Arguments { command: Command::DumpLog(args) }) => dump_log::run(&args),
+        Err(error) => {
+            let _ = error.print();
+            if error.use_stderr() { Exit::USAGE } else { Exit::CLEAN }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Standard output and standard error of a run.
+
+use std::io::{self, IsTerminal, Write};
+
+use rustix::stdio;
+
+/// How many bytes are gathered before they are written.
+const ENOUGH_TO_WRITE: usize = 256 << 10;
+/// The size asked for where standard output is a pipe: the usual 64 KiB cost a third of the speed.
+const PIPE_SIZE: usize = 1 << 20;
+
+/// Standard output, gathered into large writes.
+pub(crate) struct Output {
+    /// What has not been written yet; everything appends here.
+    pub(crate) buffer: Vec<u8>,
+    written: u64,
+}
+
+impl Output {
+    /// Standard output.
+    pub(crate) fn new() -> Self {
+        // It is advice: where standard output is no pipe, or may not grow, nothing is lost.
+        let _ = rustix::pipe::fcntl_setpipe_size(stdio::stdout(), PIPE_SIZE);
+        Self { buffer: Vec::with_capacity(ENOUGH_TO_WRITE + (64 << 10)), written: 0 }
+    }
+
+    /// Writes what has gathered, if it is enough.
+    #[inline]
+    pub(crate) fn drain(&mut self) -> io::Result<()> {
+        if self.buffer.len() < ENOUGH_TO_WRITE { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes everything. Goes to the file descriptor itself: the standard library's line buffer costs a copy.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let mut rest = self.buffer.as_slice();
+        while !rest.is_empty() {
+            match rustix::io::write(stdio::stdout(), rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => rest = &rest[count..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        // One huge record must not pin its size for the rest of the run.
+        self.buffer.shrink_to(4 * ENOUGH_TO_WRITE);
+        Ok(())
+    }
+}
+
+/// Columns that a table may take: those of the terminal, or none where standard output is no terminal.
+pub(crate) fn terminal_width() -> Option<u16> {
+    io::stdout().is_terminal().then(|| rustix::termios::tcgetwinsize(stdio::stdout()).ok()).flatten().and_then(|size| {
+        match size.ws_col {
+            0 => None,
+            columns => Some(columns),
+        }
+    })
+}
+
+/// Says something on standard error: what, and on a second line what to do about it.
+pub(crate) fn complain(what: &dyn std::fmt::Display, hint: Option<&str>) {
+    let mut line = b"kfsck: ".to_vec();
+    crate::report::text::escaped(&mut line, what.to_string().as_bytes());
+    line.push(b'\n');
+    if let Some(hint) = hint {
+        line.extend_from_slice(b"  ");
+        crate::report::text::escaped(&mut line, hint.as_bytes());
+        line.push(b'\n');
+    }
+    // There is nobody left to tell that standard error is closed.
+    let _ = io::stderr().lock().write_all(&line);
+}

@@ -1,0 +1,112 @@
+//! Where in a segment an offset is, by way of its offset index. The index is a hint: what it says is checked.
+
+use super::batch_scan::streamed_crc;
+use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
+use crate::format::offset_index::OffsetIndex;
+use crate::format::{Offset, Position};
+use crate::store::window::Window;
+use crate::store::{ReadStorage, StoreError};
+
+/// How many entries are tried before the walk begins at the start of the segment.
+const MOST_TRIES: usize = 8;
+
+/// A position from which a walk meets every batch that reaches `offset` or goes beyond.
+///
+/// An entry is believed only where an intact batch begins at its position whose first offset is not above `offset`:
+/// since offsets rise in a log, every batch before it ends below. A wrong index costs time, never a batch.
+///
+/// Errors: the log could not be read.
+pub fn start_for(log: &dyn ReadStorage, index: &OffsetIndex<'_>, offset: Offset) -> Result<Position, StoreError> {
+    let used = index.zero_tail();
+    let Some(floor) = index.floor(offset, used) else { return Ok(Position(0)) };
+    let mut window = Window::new(log);
+    for slot in (0..=floor).rev().take(MOST_TRIES) {
+        let Some(position) = index.entry(slot).and_then(|entry| entry.position()) else { continue };
+        if begins_at_or_below(&mut window, position, offset)? {
+            return Ok(position);
+        }
+    }
+    Ok(Position(0))
+}
+
+fn begins_at_or_below(window: &mut Window<'_>, position: Position, offset: Offset) -> Result<bool, StoreError> {
+    let length = window.storage().len();
+    if position.0 >= length {
+        return Ok(false);
+    }
+    let Ok(header) = BatchHeader::read(window.at(position.0, RECORD_BATCH_OVERHEAD as u64)?) else { return Ok(false) };
+    let fits = header.check().is_ok()
+        && header.size_in_bytes() <= length - position.0
+        && header.base_offset().is_some_and(|base| base <= offset);
+    Ok(fits && streamed_crc(window, position.0, &header)? == header.crc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::batch::RecordBatchBuilder;
+    use crate::format::compression::Compression;
+    use crate::format::offset_index::OffsetIndexEntry;
+    use crate::format::record::RecordFields;
+    use crate::scan::{BatchScan, LogSoFar, ScanOptions};
+    use crate::store::mem::MemoryStorage;
+    use proptest::prelude::*;
+
+    const BASE: Offset = Offset(1000);
+
+    fn log(batches: i64) -> (MemoryStorage, Vec<(i64, u64)>) {
+        let (mut bytes, mut places) = (Vec::new(), Vec::new());
+        for at in 0..batches {
+            let header = RecordBatchBuilder::plain_header(Offset(BASE.0 + 2 * at), 1000);
+            let mut builder = RecordBatchBuilder::new(header, Compression::None);
+            builder.push(&RecordFields { value: Some(b"v"), ..RecordFields::default() });
+            builder.push(&RecordFields { offset_delta: 1, value: Some(b"w"), ..RecordFields::default() });
+            places.push((BASE.0 + 2 * at + 1, bytes.len() as u64));
+            builder.write(&mut bytes).unwrap();
+        }
+        (MemoryStorage::new("log", bytes), places)
+    }
+
+    fn first_met(storage: &MemoryStorage, start: Position, offset: i64) -> Option<i64> {
+        let options = ScanOptions { start, ..ScanOptions::default() };
+        let mut scan = BatchScan::new(storage, LogSoFar::segment(BASE, None), options);
+        while let Some(batch) = scan.next_batch().unwrap() {
+            if batch.header.last_offset().0 >= offset {
+                return Some(batch.header.last_offset().0);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_right_index_saves_the_way() {
+        let (storage, places) = log(50);
+        let mut index = Vec::new();
+        for &(last_offset, position) in places.iter().skip(5).step_by(5) {
+            OffsetIndexEntry::new(BASE, Offset(last_offset), Position(position)).unwrap().write(&mut index);
+        }
+        let index = OffsetIndex::new(&index, BASE);
+        let start = start_for(&storage, &index, Offset(1042)).unwrap();
+        assert_eq!(start, Position(places[20].1));
+        assert_eq!(start_for(&storage, &index, Offset(1003)).unwrap(), Position(0));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_index_says_the_same_batch_is_met(
+            entries in prop::collection::vec((0i32..120, prop_oneof![0i32..5000, any::<i32>()]), 0..30),
+            offset in 995i64..1110,
+        ) {
+            let (storage, places) = log(50);
+            let mut bytes = Vec::new();
+            for (at, (relative_offset, position)) in entries.iter().enumerate() {
+                // Every other entry points at a batch, though seldom the right one.
+                let position = if at % 2 == 0 { places[*relative_offset as usize % 50].1 as i32 } else { *position };
+                bytes.extend(relative_offset.to_be_bytes());
+                bytes.extend(position.to_be_bytes());
+            }
+            let start = start_for(&storage, &OffsetIndex::new(&bytes, BASE), Offset(offset)).unwrap();
+            prop_assert_eq!(first_met(&storage, start, offset), first_met(&storage, Position(0), offset));
+        }
+    }
+}
