@@ -229,7 +229,7 @@ fn compare(case: &Case) -> Result<(), String> {
 /// The records printed for a partition, control records and those below the log start left out, and the log end.
 fn dump(case: &Case) -> Result<(Vec<Printed>, Option<i64>), String> {
     // Raw keys and values, also of internal topics.
-    let arguments = ["dump-log", "--records", "--decode=none", "--format=json", "."];
+    let arguments = ["dump-log", "--records", "--format=json", "."];
     let ours = support::kfsck(&case.directory, arguments);
     let stderr = String::from_utf8_lossy(&ours.stderr);
     if ours.status != Some(0) {
