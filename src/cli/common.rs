@@ -1,6 +1,7 @@
 //! What every command shares: paths, selection, format, and the run's account of what it has seen.
 
 use std::collections::HashSet;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -10,7 +11,7 @@ use super::exit::Exit;
 use super::output::{Output, complain, terminal_width};
 use super::values::parse_zone;
 use crate::format::Offset;
-use crate::report::reporter::{Format, Reporter};
+use crate::report::reporter::{Format, Reporter, Tone};
 use crate::report::row::{Field, Row, Value};
 use crate::store::broker_lock::{LockState, lock_state};
 use crate::store::expand::{Glob, Selection};
@@ -40,6 +41,10 @@ pub(crate) struct Common {
     #[arg(long, value_enum, default_value_t = IoArg::Auto, env = "KFSCK_IO", global = true)]
     io: IoArg,
 
+    /// When text has colours; NO_COLOR in the environment turns them off too
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true)]
+    color: ColorArg,
+
     /// No remarks on standard error, errors only
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -50,6 +55,13 @@ enum FormatArg {
     Text,
     Table,
     Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorArg {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -83,7 +95,14 @@ impl Common {
             FormatArg::Table => Format::Table,
             FormatArg::Json => Format::Json,
         };
-        Reporter::new(format, self.tz.clone(), terminal_width())
+        let color = match self.color {
+            ColorArg::Auto => {
+                std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+            ColorArg::Always => true,
+            ColorArg::Never => false,
+        };
+        Reporter::new(format, self.tz.clone(), terminal_width()).with_color(color)
     }
 }
 
@@ -189,6 +208,11 @@ impl Run {
     pub(crate) fn finish(mut self) -> Exit {
         self.reporter.flush(&mut self.output.buffer);
         let seen = self.seen;
+        if seen.errors > 0 {
+            let (places, files) = (counted(seen.errors, "place"), counted(seen.files, "file"));
+            let words = format!("{places} damaged, in {files} with {}", counted(seen.batches, "batch"));
+            self.reporter.words(&mut self.output.buffer, Some(Tone::Bad), words.as_bytes());
+        }
         let count = Value::Unsigned;
         let fields = [
             Field::json_only("files", count(seen.files)),
@@ -225,5 +249,14 @@ impl Run {
         if self.reporter.format() == Format::Json {
             self.reporter.row(&mut self.output.buffer, row);
         }
+    }
+}
+
+/// A number with its noun.
+fn counted(number: u64, noun: &str) -> String {
+    match (number, noun) {
+        (1, noun) => format!("1 {noun}"),
+        (number, "batch") => format!("{number} batches"),
+        (number, noun) => format!("{number} {noun}s"),
     }
 }

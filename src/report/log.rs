@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::bytes::{BytesFormat, header_key};
+use super::reporter::{Format, Reporter, Tone};
 use super::row::{Field, Row, Value, path_text};
-use super::{json, reporter::Reporter, row, text, time};
+use super::{json, row, text, time};
 use crate::format::batch::BatchHeader;
 use crate::format::control::ControlRecord;
 use crate::format::record::Record;
@@ -25,8 +26,8 @@ pub fn file(
     row::path(&mut line, path);
     line.extend_from_slice(b"  ");
     line.extend_from_slice(words.as_bytes());
-    if reporter.format() != super::reporter::Format::Json {
-        reporter.words(out, &line);
+    if reporter.format() != Format::Json {
+        reporter.words(out, Some(Tone::Heading), &line);
         return;
     }
     let path = path_text(path);
@@ -48,7 +49,7 @@ pub fn batch(
     header: &BatchHeader,
     is_valid: bool,
 ) {
-    if reporter.format() == super::reporter::Format::Text {
+    if reporter.format() == Format::Text {
         batch_text(out, position, header, is_valid, reporter);
         return;
     }
@@ -155,7 +156,12 @@ fn batch_text(out: &mut Vec<u8>, position: Position, header: &BatchHeader, is_va
             time::zoned(out, horizon, reporter.zone());
         }
     }
-    out.extend_from_slice(if is_valid { b"  crc ok\n" } else { b"  crc WRONG\n" });
+    if is_valid {
+        out.extend_from_slice(b"  crc ok\n");
+    } else {
+        reporter.toned(out, Tone::Bad, |out| out.extend_from_slice(b"  crc WRONG"));
+        out.push(b'\n');
+    }
 }
 
 /// How records are shown.
@@ -353,6 +359,7 @@ pub fn damaged(reporter: &mut Reporter, out: &mut Vec<u8>, damaged: &Damaged<'_>
     ];
     let mut row = Row::new("damaged", &fields);
     row.text = Some(line.as_bytes());
+    row.tone = Some(Tone::Bad);
     reporter.row(out, &row);
 }
 

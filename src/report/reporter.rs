@@ -16,6 +16,15 @@ pub enum Format {
     Json,
 }
 
+/// What a line is, for those who see colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// It names what the lines below are about.
+    Heading,
+    /// It says that something is wrong.
+    Bad,
+}
+
 /// The most rows that a table holds back to align its columns; a longer one goes on under a new head.
 const ROWS_A_TABLE: usize = 1000;
 
@@ -25,6 +34,7 @@ pub struct Reporter {
     zone: TimeZone,
     /// Columns of the terminal; `None` where there is none to fit into.
     width: Option<u16>,
+    color: bool,
     table: Option<Columns>,
 }
 
@@ -37,7 +47,28 @@ struct Columns {
 impl Reporter {
     /// A reporter of the given format; times in text are shown in `zone`, tables fit into `width` columns.
     pub fn new(format: Format, zone: TimeZone, width: Option<u16>) -> Self {
-        Self { format, zone, width, table: None }
+        Self { format, zone, width, color: false, table: None }
+    }
+
+    /// The same with colours in text.
+    pub fn with_color(mut self, color: bool) -> Self {
+        self.color = color;
+        self
+    }
+
+    /// Appends what `write` appends, in the tone given: bare where there are no colours.
+    pub fn toned(&self, out: &mut Vec<u8>, tone: Tone, write: impl FnOnce(&mut Vec<u8>)) {
+        let style = match tone {
+            Tone::Heading => anstyle::Style::new().bold(),
+            Tone::Bad => anstyle::AnsiColor::Red.on_default().bold(),
+        };
+        if self.color {
+            out.extend_from_slice(style.render().to_string().as_bytes());
+        }
+        write(out);
+        if self.color {
+            out.extend_from_slice(style.render_reset().to_string().as_bytes());
+        }
     }
 
     /// The format.
@@ -54,7 +85,14 @@ impl Reporter {
     pub fn row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
         match self.format {
             Format::Json => row.json(out),
-            Format::Text => row.text(out, &self.zone),
+            Format::Text => match row.tone {
+                Some(tone) => self.toned(out, tone, |out| {
+                    row.text(out, &self.zone);
+                    // The colour ends before the line does.
+                    out.pop();
+                }),
+                None => return row.text(out, &self.zone),
+            },
             Format::Table => {
                 let titles: Vec<_> = row.titles().collect();
                 let fits = |table: &Columns| {
@@ -71,10 +109,13 @@ impl Reporter {
     }
 
     /// Appends a line of words that text and table have and JSON has not. Tables before it are finished first.
-    pub fn words(&mut self, out: &mut Vec<u8>, words: &[u8]) {
+    pub fn words(&mut self, out: &mut Vec<u8>, tone: Option<Tone>, words: &[u8]) {
         if self.format != Format::Json {
             self.flush(out);
-            out.extend_from_slice(words);
+            match tone {
+                Some(tone) => self.toned(out, tone, |out| out.extend_from_slice(words)),
+                None => out.extend_from_slice(words),
+            }
             out.push(b'\n');
         }
     }

@@ -4,6 +4,7 @@
 //! milliseconds as units. A value that does not apply is left out; one that is known to be null is `null`.
 
 use super::bytes::BytesFormat;
+use super::reporter::Tone;
 use super::{base64, json, text, time};
 use jiff::tz::TimeZone;
 
@@ -89,12 +90,14 @@ pub struct Row<'a> {
     pub fields: &'a [Field<'a>],
     /// The line as people read it, where the fields one after the other would not read well.
     pub text: Option<&'a [u8]>,
+    /// What the line is, for those who see colours.
+    pub tone: Option<Tone>,
 }
 
 impl<'a> Row<'a> {
     /// A row whose text is its fields.
     pub fn new(kind: &'static str, fields: &'a [Field<'a>]) -> Self {
-        Self { kind, fields, text: None }
+        Self { kind, fields, text: None, tone: None }
     }
 
     /// Appends the row as a line of JSON.
