@@ -5,6 +5,7 @@ mod dump_log;
 mod dump_small;
 pub mod exit;
 mod filter;
+mod generate;
 mod output;
 mod signals;
 mod values;
@@ -37,6 +38,12 @@ Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could 
 enum Command {
     /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
     DumpLog(dump_log::DumpLogArgs),
+    /// Print the completions of a shell
+    #[command(hide = true)]
+    Completions(generate::CompletionsArgs),
+    /// Print a man page
+    #[command(hide = true)]
+    Man(generate::ManArgs),
 }
 
 /// Runs the command line `arguments`, the program's name first.
@@ -53,7 +60,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let parsed =
         Arguments::command().try_get_matches_from(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
-        Ok(Arguments { command: Command::DumpLog(args) }) => dump_log::run(&args),
+        Ok(Arguments { command }) => match command {
+            Command::DumpLog(args) => dump_log::run(&args),
+            Command::Completions(args) => generate::completions(&args, Arguments::command()),
+            Command::Man(args) => generate::man(&args, Arguments::command()),
+        },
         Err(error) => {
             let _ = error.print();
             if error.use_stderr() { Exit::USAGE } else { Exit::CLEAN }

@@ -1,0 +1,90 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[kfsck] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'kfsck'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'kfsck'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
+            cand completions 'Print the completions of a shell'
+            cand man 'Print a man page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'kfsck;dump-log'= {
+            cand --from-offset 'Only offsets from here on'
+            cand --to-offset 'Only offsets below this one'
+            cand --from-time 'Only timestamps from here on: milliseconds, RFC 3339, a date, or back from now (-2h)'
+            cand --to-time 'Only timestamps before this one'
+            cand -n 'At most so many lines: records with --records, else batches'
+            cand --limit 'At most so many lines: records with --records, else batches'
+            cand --key 'Only records with this key: text, hex:… or base64:… (repeatable: any of them)'
+            cand --key-prefix 'Only records whose key begins so'
+            cand --header 'Only records with this header: KEY or KEY=VALUE (repeatable: all of them)'
+            cand --producer-id 'Only batches of this producer (repeatable)'
+            cand --leader-epoch 'Only batches of this partition leader epoch (repeatable)'
+            cand --isolation 'read-committed shows what such a consumer gets: no aborted and no open transactions, no markers'
+            cand --key-format 'How keys are shown'
+            cand --value-format 'How values are shown'
+            cand --max-value-bytes 'How much of a key, value or header text shows; the rest is counted. JSON always has everything'
+            cand --max-batch-bytes 'The largest batch that is taken into memory and the most that it may decompress to'
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand -r 'Print the records too, not only their batches'
+            cand --records 'Print the records too, not only their batches'
+            cand --deep-iteration 'Print the records too, not only their batches'
+            cand --print-data-log 'Print the records too, not only their batches'
+            cand --stop-at-damage 'End each file at its first damage instead of going on at the next intact batch'
+            cand --control 'Only control batches: transaction markers, KRaft control records'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'kfsck;completions'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'kfsck;man'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'kfsck;help'= {
+            cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
+            cand completions 'Print the completions of a shell'
+            cand man 'Print a man page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'kfsck;help;dump-log'= {
+        }
+        &'kfsck;help;completions'= {
+        }
+        &'kfsck;help;man'= {
+        }
+        &'kfsck;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

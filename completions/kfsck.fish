@@ -1,0 +1,85 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_kfsck_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_kfsck_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_kfsck_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_kfsck_using_subcommand
+    set -l cmd (__fish_kfsck_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c kfsck -n "__fish_kfsck_needs_command" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_needs_command" -s V -l version -d 'Print version'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "completions" -d 'Print the completions of a shell'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "man" -d 'Print a man page'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l from-offset -d 'Only offsets from here on' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l to-offset -d 'Only offsets below this one' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l from-time -d 'Only timestamps from here on: milliseconds, RFC 3339, a date, or back from now (-2h)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l to-time -d 'Only timestamps before this one' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s n -l limit -d 'At most so many lines: records with --records, else batches' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l key -d 'Only records with this key: text, hex:… or base64:… (repeatable: any of them)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l key-prefix -d 'Only records whose key begins so' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l header -d 'Only records with this header: KEY or KEY=VALUE (repeatable: all of them)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l producer-id -d 'Only batches of this producer (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l leader-epoch -d 'Only batches of this partition leader epoch (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l isolation -d 'read-committed shows what such a consumer gets: no aborted and no open transactions, no markers' -r -f -a "read-committed\t'Only what is committed'
+read-uncommitted\t'Everything'"
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l key-format -d 'How keys are shown' -r -f -a "auto\t'Text where it is printable UTF-8, else hexadecimal; in JSON {"text":…} or {"base64":…}'
+text\t'Text, with escapes for what is none'
+json\t'JSON as it stands'
+hex\t'Hexadecimal'
+base64\t'Base64'
+int\t'A big-endian 32-bit integer'
+long\t'A big-endian 64-bit integer'
+none\t'Not at all'"
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l value-format -d 'How values are shown' -r -f -a "auto\t'Text where it is printable UTF-8, else hexadecimal; in JSON {"text":…} or {"base64":…}'
+text\t'Text, with escapes for what is none'
+json\t'JSON as it stands'
+hex\t'Hexadecimal'
+base64\t'Base64'
+int\t'A big-endian 32-bit integer'
+long\t'A big-endian 64-bit integer'
+none\t'Not at all'"
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-value-bytes -d 'How much of a key, value or header text shows; the rest is counted. JSON always has everything' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-batch-bytes -d 'The largest batch that is taken into memory and the most that it may decompress to' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l segment -d 'Only the segment that begins at this offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+table\t''
+json\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l io -d 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read' -r -f -a "auto\t''
+mmap\t''
+pread\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s r -l records -l deep-iteration -l print-data-log -d 'Print the records too, not only their batches'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l stop-at-damage -d 'End each file at its first damage instead of going on at the next intact batch'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l control -d 'Only control batches: transaction markers, KRaft control records'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s q -l quiet -d 'No remarks on standard error, errors only'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kfsck -n "__fish_kfsck_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand man" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from dump-log completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from dump-log completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from dump-log completions man help" -f -a "man" -d 'Print a man page'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from dump-log completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
