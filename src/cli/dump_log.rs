@@ -356,33 +356,39 @@ impl Dump<'_> {
     /// One batch whose checksum holds, and its records.
     fn batch(&mut self, scanned: &ScannedBatch<'_>, file: &str) -> Result<(), Failure> {
         let ScannedBatch { position, header, batch } = scanned;
-        let records_only = self.args.records && self.run.reporter.format() == Format::Table;
-        let before = self.run.output.buffer.len();
-        if !records_only {
-            log::batch(&mut self.run.reporter, &mut self.run.output.buffer, file, *position, header, true);
-        }
-        self.run.seen.batches += 1;
-        if !self.args.records && !self.args.filter.looks_into_records() {
-            self.left -= 1;
+        if !self.args.records {
+            let is_wanted = !self.args.filter.looks_into_records()
+                || batch.is_none_or(|batch| self.records(&batch, *position, file) > 0);
+            if is_wanted {
+                self.batch_line(file, *position, header, true);
+                self.left -= 1;
+            }
             return Ok(());
         }
-        let taken = match batch {
-            Some(batch) => self.records(batch, *position, file),
-            None => {
-                let limit = self.args.rendering.max_batch_bytes;
-                let words = format!("the batch is larger than --max-batch-bytes {limit}: its records are not shown");
-                self.damaged(file, *position, header.size_in_bytes(), "batchTooLarge", &words);
-                return Ok(());
-            }
+        let before = self.run.output.buffer.len();
+        // A table of records has a column for everything but their batches.
+        if self.run.reporter.format() == Format::Table {
+            self.run.seen.batches += 1;
+        } else {
+            self.batch_line(file, *position, header, true);
+        }
+        let Some(batch) = batch else {
+            let limit = self.args.rendering.max_batch_bytes;
+            let words = format!("the batch is larger than --max-batch-bytes {limit}: its records are not shown");
+            self.damaged(file, *position, header.size_in_bytes(), "batchTooLarge", &words);
+            return Ok(());
         };
-        if taken == 0 && !self.args.filter.takes_whole_batches() {
+        if self.records(batch, *position, file) == 0 && !self.args.filter.takes_whole_batches() {
             // Nothing of it was wanted: as if it had not been said.
             self.run.output.buffer.truncate(before);
             self.run.seen.batches -= 1;
-        } else if !self.args.records {
-            self.left -= 1;
         }
         Ok(())
+    }
+
+    fn batch_line(&mut self, file: &str, position: Position, header: &BatchHeader, is_valid: bool) {
+        log::batch(&mut self.run.reporter, &mut self.run.output.buffer, file, position, header, is_valid);
+        self.run.seen.batches += 1;
     }
 
     /// The records of a batch; returns how many were wanted.
@@ -460,7 +466,8 @@ impl Dump<'_> {
             }
             ScanEnd::Damaged(damage) => {
                 if let Some(header) = &damage.header {
-                    self.damaged_batch(file, damage.position, header);
+                    // Shown, and not built on: its records are not decoded.
+                    self.batch_line(file, damage.position, header, false);
                 }
                 let words = log::damage_words(damage);
                 (damage.position, damage.length, damage.reason.name(), words, damage.next_intact)
@@ -474,11 +481,6 @@ impl Dump<'_> {
             log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
             self.run.damage();
         }
-    }
-
-    /// The header of a batch whose checksum does not hold: shown, and not built on.
-    fn damaged_batch(&mut self, file: &str, position: Position, header: &BatchHeader) {
-        log::batch(&mut self.run.reporter, &mut self.run.output.buffer, file, position, header, false);
     }
 
     fn damaged(&mut self, file: &str, position: Position, length: u64, reason: &str, words: &str) {

@@ -37,7 +37,7 @@ Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
-    DumpLog(dump_log::DumpLogArgs),
+    DumpLog(Box<dump_log::DumpLogArgs>),
     /// Print the completions of a shell
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),

@@ -142,8 +142,10 @@ fn batch_text(out: &mut Vec<u8>, position: Position, header: &BatchHeader, is_va
         if let Some(last) = batch.last_sequence() {
             out.extend_from_slice(b"  sequence ");
             json::int(out, batch.base_sequence);
-            out.extend_from_slice(b"..");
-            json::int(out, last);
+            if last != batch.base_sequence {
+                out.extend_from_slice(b"..");
+                json::int(out, last);
+            }
         }
         for (is_so, word) in [(header.is_transactional(), &b"  transactional"[..]), (header.is_control(), b"  control")]
         {

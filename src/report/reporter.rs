@@ -91,7 +91,7 @@ impl Reporter {
                     // The colour ends before the line does.
                     out.pop();
                 }),
-                None => return row.text(out, &self.zone),
+                None => row.text(out, &self.zone),
             },
             Format::Table => {
                 let titles: Vec<_> = row.titles().collect();
