@@ -133,7 +133,7 @@ fn a_file_that_may_not_be_read_is_refused_with_a_way_out() {
     let program = dir.path().join("kfsck");
     fs::copy(env!("CARGO_BIN_EXE_kfsck"), &program).unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(dir.path().join(NAME), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(dir.path().join(NAME), fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = Command::new(program);
     command.current_dir(dir.path()).args(["dump-log", NAME]);
     if fs::read(dir.path().join(NAME)).is_ok() {
