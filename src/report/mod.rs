@@ -28,6 +28,7 @@ macro_rules! key {
 pub mod base64;
 pub mod bytes;
 pub mod control;
+pub mod entries;
 mod escape;
 mod escape_x86;
 pub mod json;
