@@ -162,6 +162,12 @@ impl Run {
         self.exit |= Exit::OPERATIONAL;
     }
 
+    /// Something that was asked for cannot be done: says why and goes on.
+    pub(crate) fn refused(&mut self, words: &str) {
+        complain(&words, None);
+        self.exit |= Exit::OPERATIONAL;
+    }
+
     /// Something was looked at and is damaged.
     pub(crate) fn damage(&mut self) {
         self.seen.errors += 1;

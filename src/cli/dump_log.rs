@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::common::{Common, Run};
+use super::dump_small::{DumpError, dump_small};
 use super::exit::Exit;
 use super::filter::Filter;
+use super::output::write_out;
 use super::signals;
 use super::values::parse_size;
 use crate::format::batch::{BatchHeader, RecordBatch};
@@ -18,6 +20,7 @@ use crate::format::file_name::{FileKind, FileName, FileState};
 use crate::format::offset_index::OffsetIndex;
 use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
+use crate::report::entries;
 use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
@@ -152,6 +155,7 @@ pub(crate) fn run(args: &DumpLogArgs) -> Exit {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => break,
             Err(Failure::Look(error)) => dump.run.failed(&error),
+            Err(Failure::NothingToShow(words)) => dump.run.refused(&words),
             Err(Failure::Say(error)) => {
                 dump.run.cannot_write(&error);
                 break;
@@ -165,9 +169,11 @@ pub(crate) fn run(args: &DumpLogArgs) -> Exit {
 }
 
 /// What ends the dump of a file before its end.
-pub(crate) enum Failure {
+enum Failure {
     /// The file could not be read; others may be.
     Look(StoreError),
+    /// Nothing is known of the inside of such a file.
+    NothingToShow(String),
     /// Nobody reads what is said.
     Say(io::Error),
 }
@@ -184,8 +190,18 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<DumpError> for Failure {
+    fn from(error: DumpError) -> Self {
+        match error {
+            DumpError::Store(error) => Self::Look(error),
+            DumpError::Output(error) => Self::Say(error),
+            other => Self::NothingToShow(other.to_string()),
+        }
+    }
+}
+
 /// `Break` once nothing more is wanted.
-pub(crate) type Outcome = Result<ControlFlow<()>, Failure>;
+type Outcome = Result<ControlFlow<()>, Failure>;
 
 struct Dump<'a> {
     args: &'a DumpLogArgs,
@@ -246,10 +262,20 @@ impl Dump<'_> {
                 }
                 self.batches(path, &name, &around)
             }
-            _ => super::dump_small::dump_small(path, &name, &mut self.run),
+            _ => self.entries(path, &name),
         };
         self.run.reporter.flush(&mut self.run.output.buffer);
         done
+    }
+
+    fn entries(&mut self, path: &Path, name: &FileName) -> Outcome {
+        let Run { reporter, output, .. } = &mut self.run;
+        let seen = dump_small(path, name, reporter, &mut output.buffer, &mut write_out)?;
+        self.run.seen.files += 1;
+        if seen.damaged {
+            self.run.damage();
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Whether a segment can hold wanted offsets, as far as its name and its neighbour's tell.
@@ -281,20 +307,11 @@ impl Dump<'_> {
         let storage = open(path, policy)?;
         self.run.seen.files += 1;
         self.run.seen.segments += u64::from(name.kind == FileKind::Log);
-        let (so_far, words) = match (name.kind, name.base_offset) {
-            (FileKind::Log, Some(base)) => {
-                (LogSoFar::segment(base, around.next_base_offset), format!("starts at offset {base}"))
-            }
-            (FileKind::KraftSnapshot, Some(end)) => {
-                let epoch = name.epoch.unwrap_or_default();
-                (LogSoFar::unknown(), format!("KRaft snapshot of all offsets below {end}, epoch {epoch}"))
-            }
-            (FileKind::BootstrapSnapshot, _) => (LogSoFar::unknown(), "KRaft bootstrap records".to_owned()),
-            _ => (LogSoFar::unknown(), "a log whose name tells no base offset".to_owned()),
-        };
         let base = name.base_offset.filter(|_| name.kind == FileKind::Log);
+        let so_far = base.map_or_else(LogSoFar::unknown, |base| LogSoFar::segment(base, around.next_base_offset));
+        let (kind, words) = (entries::kind_name(name.kind), entries::file_words(name));
         let out = &mut self.run.output.buffer;
-        log::file(&mut self.run.reporter, out, path, name.kind.word(), base, storage.len(), &words);
+        log::file(&mut self.run.reporter, out, path, kind, base, storage.len(), &words);
 
         let start = self.start(storage.as_ref(), base, around)?;
         let options = ScanOptions {

@@ -13,7 +13,6 @@ const PIPE_SIZE: usize = 1 << 20;
 pub(crate) struct Output {
     /// What has not been written yet; everything appends here.
     pub(crate) buffer: Vec<u8>,
-    written: u64,
 }
 
 impl Output {
@@ -21,7 +20,7 @@ impl Output {
     pub(crate) fn new() -> Self {
         // It is advice: where standard output is no pipe, or may not grow, nothing is lost.
         let _ = rustix::pipe::fcntl_setpipe_size(stdio::stdout(), PIPE_SIZE);
-        Self { buffer: Vec::with_capacity(ENOUGH_TO_WRITE + (64 << 10)), written: 0 }
+        Self { buffer: Vec::with_capacity(ENOUGH_TO_WRITE + (64 << 10)) }
     }
 
     /// Writes what has gathered, if it is enough.
@@ -30,23 +29,28 @@ impl Output {
         if self.buffer.len() < ENOUGH_TO_WRITE { Ok(()) } else { self.flush() }
     }
 
-    /// Writes everything. Goes to the file descriptor itself: the standard library's line buffer costs a copy.
+    /// Writes everything.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        let mut rest = self.buffer.as_slice();
-        while !rest.is_empty() {
-            match rustix::io::write(stdio::stdout(), rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => rest = &rest[count..],
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        // One huge record must not pin its size for the rest of the run.
-        self.buffer.shrink_to(4 * ENOUGH_TO_WRITE);
-        Ok(())
+        write_out(&mut self.buffer)
     }
+}
+
+/// Writes all of `buffer` to standard output and empties it. Goes to the file descriptor itself: the standard
+/// library's line buffer costs a copy.
+pub(crate) fn write_out(buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut rest = buffer.as_slice();
+    while !rest.is_empty() {
+        match rustix::io::write(stdio::stdout(), rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = &rest[count..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    buffer.clear();
+    // One huge record must not pin its size for the rest of the run.
+    buffer.shrink_to(4 * ENOUGH_TO_WRITE);
+    Ok(())
 }
 
 /// Columns that a table may take: those of the terminal, or none where standard output is no terminal.

@@ -90,31 +90,6 @@ const FIXED: [(FileKind, &str); 12] = [
 ];
 
 impl FileKind {
-    /// The kind as a word of the JSON vocabulary.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::OffsetIndex => "offsetIndex",
-            Self::TimeIndex => "timeIndex",
-            Self::TxnIndex => "txnIndex",
-            Self::ProducerSnapshot => "producerSnapshot",
-            Self::KraftSnapshot => "kraftSnapshot",
-            Self::BootstrapSnapshot => "bootstrapSnapshot",
-            Self::LeaderEpochCheckpoint => "leaderEpochCheckpoint",
-            Self::PartitionMetadata => "partitionMetadata",
-            Self::QuorumState => "quorumState",
-            Self::RecoveryPointCheckpoint => "recoveryPointCheckpoint",
-            Self::LogStartOffsetCheckpoint => "logStartOffsetCheckpoint",
-            Self::ReplicationOffsetCheckpoint => "replicationOffsetCheckpoint",
-            Self::CleanerOffsetCheckpoint => "cleanerOffsetCheckpoint",
-            Self::MetaProperties => "metaProperties",
-            Self::CleanShutdown => "cleanShutdown",
-            Self::Lock => "lock",
-            Self::RemoteLogSnapshot => "remoteLogSnapshot",
-            Self::Other => "other",
-        }
-    }
-
     /// What follows the number in the name, with its dot; `None` for kinds that are not named by a number.
     pub fn suffix(self) -> Option<&'static str> {
         NUMBERED.iter().find(|(kind, _)| *kind == self).map(|(_, suffix)| *suffix)

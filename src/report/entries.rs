@@ -9,7 +9,7 @@ mod texts;
 use std::io;
 
 use super::json;
-use super::reporter::Reporter;
+use super::reporter::{Reporter, Tone};
 use super::row::{Field, Row, Value};
 use super::time;
 use crate::format::Position;
@@ -64,7 +64,7 @@ impl<'a> Lines<'a> {
     }
 
     fn words(&mut self, words: &str) {
-        self.reporter.words(self.out, words.as_bytes());
+        self.reporter.words(self.out, None, words.as_bytes());
     }
 
     fn damaged(&mut self, position: Position, length: u64, reason: &str, words: &str) -> io::Result<()> {
@@ -77,7 +77,7 @@ impl<'a> Lines<'a> {
             Field::new("reason", "reason", Value::Word(reason)),
             Field::json_only("message", Value::Word(words)),
         ];
-        self.row(&Row { kind: "damaged", fields: &fields, text: Some(line.as_bytes()) })
+        self.row(&Row { kind: "damaged", fields: &fields, text: Some(line.as_bytes()), tone: Some(Tone::Bad) })
     }
 
     /// Preallocated entries that were never written.
@@ -254,7 +254,7 @@ pub fn producer_snapshot(mut lines: Lines<'_>, bytes: &[u8]) -> io::Result<Seen>
             Field::new("coordinatorEpoch", "coordinator epoch", known(entry.coordinator_epoch)),
             Field::new("currentTxnFirstOffset", "open transaction from", known(entry.current_txn_first_offset)),
         ];
-        lines.entry(&Row { kind: "producer", fields: &fields, text: Some(&text) })?;
+        lines.entry(&Row { kind: "producer", fields: &fields, text: Some(&text), tone: None })?;
     }
     if let Some(error) = error {
         snapshot_damage(&mut lines, bytes, &snapshot, error)?;

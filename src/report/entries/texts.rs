@@ -43,7 +43,7 @@ pub fn offset_checkpoint(lines: Lines<'_>, bytes: &[u8]) -> io::Result<Seen> {
             Field::new("partition", "partition", Value::Int(entry.partition.into())),
             Field::new("offset", "offset", Value::Int(entry.offset.0)),
         ];
-        lines.entry(&Row { kind: "checkpoint", fields: &fields, text: Some(&line) })
+        lines.entry(&Row { kind: "checkpoint", fields: &fields, text: Some(&line), tone: None })
     })
 }
 
