@@ -5,9 +5,11 @@
 pub mod batch_scan;
 pub mod locate;
 pub mod resync;
+pub mod transactions;
 
 pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};
 pub use resync::LogSoFar;
+pub use transactions::{Outcome, TransactionOutcomes, TransactionWalk, Verdict};
 
 #[cfg(test)]
 mod tests;
