@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::common::{Common, Run};
 use super::dump_small::{DumpError, dump_small};
 use super::exit::Exit;
-use super::filter::Filter;
+use super::filter::{Filter, Isolation};
 use super::output::write_out;
 use super::signals;
 use super::values::parse_size;
@@ -24,7 +24,10 @@ use crate::report::entries;
 use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
-use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, Verify, locate};
+use crate::scan::{
+    BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, TransactionOutcomes, TransactionWalk, Verdict, Verify,
+    locate,
+};
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::partition::PartitionDir;
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open, read_small};
@@ -141,6 +144,7 @@ pub(crate) fn run(args: &DumpLogArgs) -> Exit {
         lines: RecordLines::new(style),
         decompressor: Decompressor::new(limit),
         left: args.filter.limit.unwrap_or(u64::MAX),
+        transactions: None,
     };
     for target in expand(&args.paths, &args.common.selection()) {
         let done = match target {
@@ -210,6 +214,8 @@ struct Dump<'a> {
     decompressor: Decompressor,
     /// How many more lines are wanted.
     left: u64,
+    /// What became of the transactions of the partition being dumped, where that was asked for.
+    transactions: Option<(PathBuf, TransactionOutcomes)>,
 }
 
 /// What is known of a file of batches from its surroundings.
@@ -260,6 +266,11 @@ impl Dump<'_> {
                 if name.kind == FileKind::Log && !self.is_wanted(&name, &around) {
                     return Ok(ControlFlow::Continue(()));
                 }
+                if self.args.filter.isolation == Isolation::ReadCommitted
+                    && let Some(partition) = partition
+                {
+                    self.learn_transactions(partition)?;
+                }
                 self.batches(path, &name, &around)
             }
             _ => self.entries(path, &name),
@@ -276,6 +287,38 @@ impl Dump<'_> {
             self.run.damage();
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Walks over the whole partition once to learn which transactions were committed.
+    fn learn_transactions(&mut self, partition: &PartitionDir) -> Result<(), Failure> {
+        if self.transactions.as_ref().is_some_and(|(path, _)| *path == partition.path) {
+            return Ok(());
+        }
+        let segments = partition.segments();
+        let bases: Vec<Offset> = segments.iter().map(|segment| segment.base_offset).collect();
+        let log_start_offset = bases.first().copied().unwrap_or_default();
+        let mut walk = TransactionWalk::new(log_start_offset, None, Some(signals::stop()));
+        for (at, segment) in segments.iter().enumerate() {
+            let Some(log) = segment.log else { continue };
+            let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change: at + 1 == bases.len() };
+            walk.segment(open(&log.path(), policy)?.as_ref(), segment.base_offset, bases.get(at + 1).copied())?;
+        }
+        if let Some(outcomes) = walk.finish() {
+            if outcomes.is_uncertain() {
+                self.run.remark(format!(
+                    "{}: damage may have swallowed transaction markers; what is not known to be committed is not shown",
+                    partition.path.display()
+                ));
+            }
+            self.transactions = Some((partition.path.clone(), outcomes));
+        }
+        Ok(())
+    }
+
+    /// Whether a consumer with the wanted isolation is given the batch.
+    fn is_delivered(&self, header: &BatchHeader) -> bool {
+        self.args.filter.isolation == Isolation::ReadUncommitted
+            || self.transactions.as_ref().is_none_or(|(_, outcomes)| outcomes.verdict(header) == Verdict::Delivered)
     }
 
     /// Whether a segment can hold wanted offsets, as far as its name and its neighbour's tell.
@@ -351,7 +394,7 @@ impl Dump<'_> {
                 if self.args.filter.is_past(&batch.header) {
                     return Ok(ControlFlow::Continue(()));
                 }
-                if self.args.filter.takes_batch(&batch.header) {
+                if self.args.filter.takes_batch(&batch.header) && self.is_delivered(&batch.header) {
                     self.batch(&batch, file)?;
                     self.run.output.drain()?;
                 }

@@ -44,8 +44,8 @@ pub(crate) fn parse_bytes(text: &str) -> Result<Vec<u8>, String> {
 /// `KEY` or `KEY=VALUE` of a header.
 pub(crate) fn parse_header(text: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
     match text.split_once('=') {
-        Some((key, value)) => Ok((key.as_bytes().to_vec(), Some(parse_bytes(value)?))),
-        None => Ok((text.as_bytes().to_vec(), None)),
+        Some((key, value)) => Ok((parse_bytes(key)?, Some(parse_bytes(value)?))),
+        None => Ok((parse_bytes(text)?, None)),
     }
 }
 

@@ -86,11 +86,14 @@ impl Reporter {
         match self.format {
             Format::Json => row.json(out),
             Format::Text => match row.tone {
-                Some(tone) => self.toned(out, tone, |out| {
-                    row.text(out, &self.zone);
-                    // The colour ends before the line does.
-                    out.pop();
-                }),
+                Some(tone) => {
+                    self.toned(out, tone, |out| {
+                        row.text(out, &self.zone);
+                        // The colour ends before the line does.
+                        out.pop();
+                    });
+                    out.push(b'\n');
+                }
                 None => row.text(out, &self.zone),
             },
             Format::Table => {
