@@ -5,6 +5,7 @@ mod dump_log;
 mod dump_small;
 pub mod exit;
 mod filter;
+mod ls;
 mod output;
 mod signals;
 mod values;
@@ -27,6 +28,7 @@ const ABOUT: &str = "The fsck for Kafka partition directories: looks into Apache
 
 const EXAMPLES: &str = "\
 Examples:
+  kfsck ls /data                                    what is in a log dir
   kfsck dump-log /data/orders-3                     every batch of a partition
   kfsck dump-log -r -n 10 /data/orders-3            its first ten records
   kfsck dump-log --help                             windows, filters, formats
@@ -35,8 +37,10 @@ Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could 
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List partitions, or the segments of one: sizes, offsets, timestamps, epochs
+    Ls(ls::LsArgs),
     /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
-    DumpLog(dump_log::DumpLogArgs),
+    DumpLog(Box<dump_log::DumpLogArgs>),
 }
 
 /// Runs the command line `arguments`, the program's name first.
@@ -53,6 +57,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let parsed =
         Arguments::command().try_get_matches_from(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
+        Ok(Arguments { command: Command::Ls(args) }) => ls::run(&args),
         Ok(Arguments { command: Command::DumpLog(args) }) => dump_log::run(&args),
         Err(error) => {
             let _ = error.print();

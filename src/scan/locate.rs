@@ -29,7 +29,12 @@ pub fn start_for(log: &dyn ReadStorage, index: &OffsetIndex<'_>, offset: Offset)
     Ok(Position(0))
 }
 
-fn begins_at_or_below(window: &mut Window<'_>, position: Position, offset: Offset) -> Result<bool, StoreError> {
+/// Whether an intact batch begins at `position` whose first offset is known and not above `offset`.
+pub(super) fn begins_at_or_below(
+    window: &mut Window<'_>,
+    position: Position,
+    offset: Offset,
+) -> Result<bool, StoreError> {
     let length = window.storage().len();
     if position.0 >= length {
         return Ok(false);
