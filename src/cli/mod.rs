@@ -6,6 +6,7 @@ mod dump_small;
 pub mod exit;
 mod filter;
 mod generate;
+mod ls;
 mod output;
 mod signals;
 mod values;
@@ -28,6 +29,7 @@ const ABOUT: &str = "The fsck for Kafka partition directories: looks into Apache
 
 const EXAMPLES: &str = "\
 Examples:
+  kfsck ls /data                                    what is in a log dir
   kfsck dump-log /data/orders-3                     every batch of a partition
   kfsck dump-log -r -n 10 /data/orders-3            its first ten records
   kfsck dump-log --help                             windows, filters, formats
@@ -36,6 +38,8 @@ Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could 
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List partitions, or the segments of one: sizes, offsets, timestamps, epochs
+    Ls(ls::LsArgs),
     /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
     DumpLog(Box<dump_log::DumpLogArgs>),
     /// Print the completions of a shell
@@ -61,6 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Arguments::command().try_get_matches_from(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(Arguments { command }) => match command {
+            Command::Ls(args) => ls::run(&args),
             Command::DumpLog(args) => dump_log::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),

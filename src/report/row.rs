@@ -5,7 +5,7 @@
 
 use super::bytes::BytesFormat;
 use super::reporter::Tone;
-use super::{base64, json, text, time};
+use super::{base64, json, size, text, time};
 use jiff::tz::TimeZone;
 
 /// One value of a row.
@@ -15,6 +15,8 @@ pub enum Value<'a> {
     Int(i64),
     /// A size, position or count beyond the signed range.
     Unsigned(u64),
+    /// A number of bytes: exact in JSON, rounded to the next smaller unit elsewhere.
+    Size(u64),
     /// A truth value.
     Bool(bool),
     /// Milliseconds since 1970: a number in JSON, RFC 3339 elsewhere.
@@ -52,6 +54,8 @@ enum Shown {
     Labelled(&'static str),
     /// In JSON only.
     JsonOnly,
+    /// In text under this label, and in tables; not in JSON.
+    PeopleOnly(&'static str),
 }
 
 /// One named value of a row.
@@ -72,6 +76,11 @@ impl<'a> Field<'a> {
     /// A value that text and table leave out.
     pub fn json_only(key: &'static str, value: Value<'a>) -> Self {
         Self { key, shown: Shown::JsonOnly, unit: "", value }
+    }
+
+    /// A value that JSON leaves out.
+    pub fn people_only(key: &'static str, label: &'static str, value: Value<'a>) -> Self {
+        Self { key, shown: Shown::PeopleOnly(label), unit: "", value }
     }
 
     /// Words behind the value in text, a space included where one belongs.
@@ -105,7 +114,9 @@ impl<'a> Row<'a> {
         out.extend_from_slice(b"{\"type\":\"");
         out.extend_from_slice(self.kind.as_bytes());
         out.push(b'"');
-        for field in self.fields.iter().filter(|field| field.value != Value::Absent) {
+        let is_shown =
+            |field: &&Field<'_>| field.value != Value::Absent && !matches!(field.shown, Shown::PeopleOnly(_));
+        for field in self.fields.iter().filter(is_shown) {
             out.extend_from_slice(b",\"");
             out.extend_from_slice(field.key.as_bytes());
             out.extend_from_slice(b"\":");
@@ -123,7 +134,7 @@ impl<'a> Row<'a> {
         }
         let mut separator: &[u8] = b"";
         for field in self.fields.iter().filter(|field| field.value != Value::Absent) {
-            let Shown::Labelled(label) = field.shown else { continue };
+            let (Shown::Labelled(label) | Shown::PeopleOnly(label)) = field.shown else { continue };
             out.extend_from_slice(separator);
             separator = b"  ";
             if !label.is_empty() {
@@ -139,8 +150,8 @@ impl<'a> Row<'a> {
     /// Titles of the columns.
     pub fn titles(&self) -> impl Iterator<Item = &'static str> + use<'a> {
         self.columns().map(|field| match field.shown {
-            Shown::Labelled("") | Shown::JsonOnly => field.key,
-            Shown::Labelled(label) => label,
+            Shown::Labelled("") | Shown::PeopleOnly("") | Shown::JsonOnly => field.key,
+            Shown::Labelled(label) | Shown::PeopleOnly(label) => label,
         })
     }
 
@@ -151,13 +162,13 @@ impl<'a> Row<'a> {
             field.value.text(&mut cell, zone);
             Cell {
                 text: String::from_utf8_lossy(&cell).into_owned(),
-                is_number: matches!(field.value, Value::Int(_) | Value::Unsigned(_)),
+                is_number: matches!(field.value, Value::Int(_) | Value::Unsigned(_) | Value::Size(_)),
             }
         })
     }
 
     fn columns(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
-        self.fields.iter().copied().filter(|field| matches!(field.shown, Shown::Labelled(_)))
+        self.fields.iter().copied().filter(|field| !matches!(field.shown, Shown::JsonOnly))
     }
 }
 
@@ -173,7 +184,7 @@ impl Value<'_> {
     fn json(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Int(value) | Self::Time(value) => json::int(out, value),
-            Self::Unsigned(value) => json::int(out, value),
+            Self::Unsigned(value) | Self::Size(value) => json::int(out, value),
             Self::Bool(value) => json::bool(out, value),
             Self::Word(value) | Self::Text(value) => json::string(out, value),
             Self::Bytes(value) => json::bytes(out, value),
@@ -186,6 +197,7 @@ impl Value<'_> {
         match *self {
             Self::Int(value) => json::int(out, value),
             Self::Unsigned(value) => json::int(out, value),
+            Self::Size(value) => size::human(out, value),
             Self::Bool(value) => json::bool(out, value),
             Self::Time(value) => time::zoned(out, value, zone),
             Self::Word(value) | Self::Json(value) => out.extend_from_slice(value.as_bytes()),

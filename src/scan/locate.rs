@@ -1,6 +1,7 @@
 //! Where in a segment an offset is, by way of its offset index. The index is a hint: what it says is checked.
 
 use super::batch_scan::streamed_crc;
+use super::resync::{LEAST_ZERO_FILL, LONGEST_CHAIN_IN_A_VALUE, LogSoFar};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
 use crate::format::offset_index::OffsetIndex;
 use crate::format::{Offset, Position};
@@ -12,8 +13,9 @@ const MOST_TRIES: usize = 8;
 
 /// A position from which a walk meets every batch that reaches `offset` or goes beyond.
 ///
-/// An entry is believed only where an intact batch begins at its position whose first offset is not above `offset`:
-/// since offsets rise in a log, every batch before it ends below. A wrong index costs time, never a batch.
+/// An entry is believed only where an intact batch begins at its position whose first offset is not above `offset`, and
+/// where the headers lead on from there as those of this log do: a whole batch inside a value passes the first test. Since
+/// offsets rise in a log, every batch before it then ends below. A wrong index costs time, never a batch.
 ///
 /// Errors: the log could not be read.
 pub fn start_for(log: &dyn ReadStorage, index: &OffsetIndex<'_>, offset: Offset) -> Result<Position, StoreError> {
@@ -23,13 +25,39 @@ pub fn start_for(log: &dyn ReadStorage, index: &OffsetIndex<'_>, offset: Offset)
     for slot in (0..=floor).rev().take(MOST_TRIES) {
         let Some(position) = index.entry(slot).and_then(|entry| entry.position()) else { continue };
         if begins_at_or_below(&mut window, position, offset)? {
-            return Ok(position);
+            // Where the headers do not lead on, those from an earlier entry will not either, or damage lies ahead.
+            let leads_on = leads_on(&mut window, position)?;
+            return Ok(if leads_on { position } else { Position(0) });
         }
     }
     Ok(Position(0))
 }
 
-fn begins_at_or_below(window: &mut Window<'_>, position: Position, offset: Offset) -> Result<bool, StoreError> {
+/// Whether the headers lead from the batch at `position`, with rising offsets, to the end of the file, to nothing but
+/// a fill of zeros, or further than any value reaches.
+fn leads_on(window: &mut Window<'_>, position: Position) -> Result<bool, StoreError> {
+    let end = window.storage().len();
+    let mut so_far = LogSoFar::unknown();
+    let mut at = position.0;
+    while at < end && at - position.0 <= LONGEST_CHAIN_IN_A_VALUE {
+        let header = BatchHeader::read(window.at(at, RECORD_BATCH_OVERHEAD as u64)?).ok();
+        match header.filter(|header| so_far.continues_with(header) && header.size_in_bytes() <= end - at) {
+            Some(header) => {
+                so_far.take(&header);
+                at += header.size_in_bytes();
+            }
+            None => return Ok(end - at >= LEAST_ZERO_FILL && window.is_zero(at..end)?),
+        }
+    }
+    Ok(true)
+}
+
+/// Whether an intact batch begins at `position` whose first offset is known and not above `offset`.
+pub(super) fn begins_at_or_below(
+    window: &mut Window<'_>,
+    position: Position,
+    offset: Offset,
+) -> Result<bool, StoreError> {
     let length = window.storage().len();
     if position.0 >= length {
         return Ok(false);
@@ -48,7 +76,7 @@ mod tests {
     use crate::format::compression::Compression;
     use crate::format::offset_index::OffsetIndexEntry;
     use crate::format::record::RecordFields;
-    use crate::scan::{BatchScan, LogSoFar, ScanOptions};
+    use crate::scan::{BatchScan, ScanOptions};
     use crate::store::mem::MemoryStorage;
     use proptest::prelude::*;
 
@@ -89,6 +117,28 @@ mod tests {
         let start = start_for(&storage, &index, Offset(1042)).unwrap();
         assert_eq!(start, Position(places[20].1));
         assert_eq!(start_for(&storage, &index, Offset(1003)).unwrap(), Position(0));
+    }
+
+    #[test]
+    fn a_batch_inside_a_value_is_no_landing() {
+        let (foreign, _) = log(1);
+        let foreign = foreign.lend(0..foreign.len()).unwrap().unwrap().to_vec();
+        let mut bytes = Vec::new();
+        let mut inside = Vec::new();
+        for base in [1000, 1001, 1002] {
+            let header = RecordBatchBuilder::plain_header(Offset(base), 1000);
+            let mut builder = RecordBatchBuilder::new(header, Compression::None);
+            builder.push(&RecordFields { value: Some(&foreign), ..RecordFields::default() });
+            builder.write(&mut bytes).unwrap();
+            inside.push(Position((bytes.len() - foreign.len() - 1) as u64));
+        }
+        let storage = MemoryStorage::new("log", bytes);
+        // It says: offset 1001 is found from inside the last batch on.
+        let mut index = Vec::new();
+        OffsetIndexEntry::new(BASE, Offset(1001), inside[2]).unwrap().write(&mut index);
+        let start = start_for(&storage, &OffsetIndex::new(&index, BASE), Offset(1001)).unwrap();
+        assert_eq!(first_met(&storage, start, 1001), Some(1001));
+        assert_eq!(start, Position(0));
     }
 
     proptest! {

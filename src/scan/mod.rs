@@ -3,8 +3,11 @@
 //! Consumes windows of a [`ReadStorage`](crate::store::ReadStorage); has no way to create or write anything.
 
 pub mod batch_scan;
+pub mod checkpoints;
 pub mod locate;
+pub mod overview;
 pub mod resync;
+pub mod segment_ends;
 pub mod transactions;
 
 pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};

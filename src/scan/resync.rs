@@ -48,7 +48,7 @@ impl LogSoFar {
     }
 
     /// Whether a batch with this header can come next.
-    fn continues_with(&self, header: &BatchHeader) -> bool {
+    pub(super) fn continues_with(&self, header: &BatchHeader) -> bool {
         let first = header.base_offset().unwrap_or(header.last_offset());
         let fields_are_possible = match header {
             BatchHeader::RecordBatch(batch) => {
@@ -73,7 +73,10 @@ impl LogSoFar {
 }
 
 /// How many bytes a false chain of batches can take: no value is larger than the largest batch.
-const LONGEST_CHAIN_IN_A_VALUE: u64 = DEFAULT_LIMIT as u64;
+pub(super) const LONGEST_CHAIN_IN_A_VALUE: u64 = DEFAULT_LIMIT as u64;
+/// From how many zeros on they can only be preallocated space. A value without headers has one zero behind it, so a
+/// few of them behind a batch do not show that it belongs to the log.
+pub(super) const LEAST_ZERO_FILL: u64 = LEAST_HEADER + 1;
 /// From how many checksummed bytes on only small candidates are looked at, so that crafted input costs linear time.
 const WORK_PER_BYTE: u64 = 4;
 const WORK_AT_LEAST: u64 = 64 << 20;
@@ -202,19 +205,15 @@ impl Search<'_, '_> {
     /// Whether the bytes at `position`, which are no intact batch, can be the end of this log or a damaged batch of it.
     fn log_goes_on(&mut self, position: u64) -> Result<bool, StoreError> {
         let left = self.end.saturating_sub(position);
-        if left == 0 || self.window.is_zero(position..self.end)? {
+        if left == 0 || left >= LEAST_ZERO_FILL && self.window.is_zero(position..self.end)? {
             return Ok(true);
         }
         if left >= RECORD_BATCH_OVERHEAD as u64 {
             return Ok(self.header_at(position)?.is_some_and(|header| self.so_far.continues_with(&header)));
         }
-        // The beginning of a torn header: as much as is there of an offset that can come next.
-        let next = self.so_far.next_offset.0.to_be_bytes();
-        let bytes = self.window.at(position, left)?;
-        Ok(match i64_at(bytes, 0) {
-            Some(first) => (self.so_far.next_offset.0..self.so_far.end_offset.0).contains(&first),
-            None => next.starts_with(bytes),
-        })
+        // A torn header must at least have an offset that can come next. Fewer bytes may as well end a value.
+        let offset = i64_at(self.window.at(position, left)?, 0);
+        Ok(offset.is_some_and(|offset| (self.so_far.next_offset.0..self.so_far.end_offset.0).contains(&offset)))
     }
 
     /// Goes from the damaged batch at `position` to where its length leads, and on over further damaged batches,

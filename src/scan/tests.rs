@@ -198,6 +198,18 @@ fn valid_batches_inside_a_value_are_never_taken_for_this_logs() {
 }
 
 #[test]
+fn a_valid_batch_at_the_very_end_of_the_last_value_is_not_taken_either() {
+    let holder = batch(2, 1, &batches_in_a_value(4, 2));
+    let healthy = [batch(0, 2, b"v"), holder.clone()].concat();
+    let start = healthy.len() - holder.len();
+    for at in (8..12).chain(16..90) {
+        let mut damaged = healthy.clone();
+        damaged[start + at] ^= 0x41;
+        assert_eq!(walk(&damaged).0, [0], "byte {at}");
+    }
+}
+
+#[test]
 fn a_torn_tail_that_ends_with_a_whole_foreign_batch_is_a_torn_tail() {
     let value = batches_in_a_value(4, 2);
     let holder = batch(2, 2, &value);
