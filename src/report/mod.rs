@@ -31,6 +31,7 @@ pub mod control;
 mod escape;
 mod escape_x86;
 pub mod json;
+pub mod kafka_format;
 pub mod log;
 pub mod reporter;
 pub mod row;

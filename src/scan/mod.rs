@@ -3,6 +3,7 @@
 //! Consumes windows of a [`ReadStorage`](crate::store::ReadStorage); has no way to create or write anything.
 
 pub mod batch_scan;
+pub mod kafka_walk;
 pub mod resync;
 
 pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};
