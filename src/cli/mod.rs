@@ -6,6 +6,7 @@ mod dump_small;
 pub mod exit;
 mod filter;
 mod generate;
+pub mod kafka_dump;
 mod ls;
 mod output;
 mod signals;
@@ -15,7 +16,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use exit::Exit;
+pub use exit::Exit;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -57,6 +58,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         output::complain(&format!("cannot watch for signals: {error}"), None);
         return Exit::OPERATIONAL;
     }
+    if let [_, command, words @ ..] = &arguments[..]
+        && command == "dump-log"
+        && kafka_dump::speaks_kafka(words.iter().map(OsString::as_os_str))
+    {
+        return kafka_dump_of(words);
+    }
     if arguments.len() < 2 {
         let _ = Arguments::command().print_help();
         return Exit::USAGE;
@@ -75,4 +82,41 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             if error.use_stderr() { Exit::USAGE } else { Exit::CLEAN }
         }
     }
+}
+
+/// `dump-log` in Kafka's own spelling.
+fn kafka_dump_of(words: &[OsString]) -> Exit {
+    let mut args = match kafka_dump::parse(words.iter().cloned()) {
+        Ok(kafka_dump::KafkaDumpCommand::Dump(args)) => args,
+        Ok(kafka_dump::KafkaDumpCommand::Help) => {
+            let mut definition = Arguments::command();
+            let _ = definition.find_subcommand_mut("dump-log").map(clap::Command::print_long_help);
+            return Exit::CLEAN;
+        }
+        Ok(kafka_dump::KafkaDumpCommand::Version(profile)) => {
+            let version = env!("CARGO_PKG_VERSION");
+            output::say(format!("kfsck {version}, printing as kafka-dump-log {profile}\n").as_bytes());
+            return Exit::CLEAN;
+        }
+        Err(error) => {
+            output::complain(&error, Some("kfsck dump-log --help explains the options"));
+            return Exit::USAGE;
+        }
+    };
+    if args.plain_paths {
+        args.files = kafka_dump::expanded(&args.files);
+    }
+    let mut exit = match kafka_dump::run(&args, &mut output::Stdout::new(), &mut std::io::stderr()) {
+        Ok(exit) => exit,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::CLEAN,
+        Err(error) => {
+            output::complain(&format!("cannot write: {error}"), None);
+            Exit::OPERATIONAL
+        }
+    };
+    if signals::is_stopped() {
+        output::complain(&"stopped before everything was looked at", None);
+        exit |= Exit::OPERATIONAL;
+    }
+    exit
 }

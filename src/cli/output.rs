@@ -18,8 +18,7 @@ pub(crate) struct Output {
 impl Output {
     /// Standard output.
     pub(crate) fn new() -> Self {
-        // It is advice: where standard output is no pipe, or may not grow, nothing is lost.
-        let _ = rustix::pipe::fcntl_setpipe_size(stdio::stdout(), PIPE_SIZE);
+        Stdout::new();
         Self { buffer: Vec::with_capacity(ENOUGH_TO_WRITE + (64 << 10)) }
     }
 
@@ -35,18 +34,37 @@ impl Output {
     }
 }
 
-/// Writes all of `buffer` to standard output and empties it. Goes to the file descriptor itself: the standard
-/// library's line buffer costs a copy.
-pub(crate) fn write_out(buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut rest = buffer.as_slice();
-    while !rest.is_empty() {
-        match rustix::io::write(stdio::stdout(), rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => rest = &rest[count..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+/// Standard output without the standard library's line buffer, which costs a copy.
+pub(crate) struct Stdout;
+
+impl Stdout {
+    /// Standard output; a pipe is made larger.
+    pub(crate) fn new() -> Self {
+        // It is advice: where standard output is no pipe, or may not grow, nothing is lost.
+        let _ = rustix::pipe::fcntl_setpipe_size(stdio::stdout(), PIPE_SIZE);
+        Self
     }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(stdio::stdout(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Says a line on standard output where nothing else is said.
+pub(crate) fn say(line: &[u8]) {
+    // Whoever has closed it does not want to know.
+    let _ = Stdout.write_all(line);
+}
+
+/// Writes all of `buffer` to standard output and empties it.
+pub(crate) fn write_out(buffer: &mut Vec<u8>) -> io::Result<()> {
+    Stdout.write_all(buffer)?;
     buffer.clear();
     // One huge record must not pin its size for the rest of the run.
     buffer.shrink_to(4 * ENOUGH_TO_WRITE);

@@ -127,7 +127,7 @@ fn sized<'a>(fields: &mut Reader<'a>, field: &'static str) -> Result<Option<&'a 
 }
 
 /// The records of one legacy entry: the message itself, or those that it wraps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Messages<'a> {
     rest: Reader<'a>,
     next_index: i32,

@@ -216,16 +216,16 @@ fn nullable<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, ReadError> 
 }
 
 /// The records of one batch, in order. Ends after the first error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Records<'a>(Source<'a>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Source<'a> {
     Batch(BatchRecords<'a>),
     Messages(Messages<'a>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct BatchRecords<'a> {
     rest: Reader<'a>,
     next_index: i32,

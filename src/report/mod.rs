@@ -32,6 +32,7 @@ pub mod entries;
 mod escape;
 mod escape_x86;
 pub mod json;
+pub mod kafka_format;
 pub mod log;
 pub mod overview;
 pub mod reporter;

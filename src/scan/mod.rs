@@ -4,6 +4,7 @@
 
 pub mod batch_scan;
 pub mod checkpoints;
+pub mod kafka_walk;
 pub mod locate;
 pub mod overview;
 pub mod resync;
