@@ -155,6 +155,9 @@ fn batch_of(entry: &OffsetIndexEntry, max_message_size: u64, window: &mut Window
     let end = Position(start.0.saturating_add(max_message_size).min(log_size));
     let batch = KafkaWalk::new(start, end).next_batch(window)?;
     Ok(batch.ok_or_else(|| {
+        if entry.relative_offset == 0 && entry.raw_position == 0 {
+            return Trouble::legal(PREALLOCATED);
+        }
         Trouble::damage(format!(
             "no whole batch begins at position {start} within {max_message_size} bytes; the log has {log_size}"
         ))
@@ -198,6 +201,10 @@ fn to_the_end(walk: &mut KafkaWalk, window: &mut Window<'_>) -> Result<(), WalkE
     }
 }
 
+/// What an index that a broker keeps open ends with.
+const PREALLOCATED: &str =
+    "it ends in zeros that are preallocated and not used yet: no damage, but Kafka's own tool stops at them";
+
 /// The check of an offset index that a broker makes at its start.
 fn offset_index_is_sane(index: &OffsetIndex<'_>, base_offset: Offset, size: usize) -> Result<(), Trouble> {
     let last = index.iter().next_back();
@@ -212,6 +219,9 @@ fn time_index_is_sane(index: &TimeIndex<'_>, base_offset: Offset, size: usize) -
     let mut entries = index.iter();
     let first = entries.next();
     if let (Some(first), Some(last)) = (first, entries.next_back().or(first)) {
+        if last.timestamp < first.timestamp && last.timestamp == 0 && last.relative_offset == 0 {
+            return Err(Trouble::legal(PREALLOCATED));
+        }
         if last.timestamp < first.timestamp {
             let (last, first) = (last.timestamp, first.timestamp);
             return Err(Trouble::damage(format!("the last timestamp {last} is below the first, {first}")));

@@ -6,7 +6,7 @@
 //!
 //! | bit | meaning |
 //! |-----|---------|
-//! | 4   | damage: a wrong checksum, bytes left at the end of a log, time index entries out of order, a producer snapshot that cannot be trusted, and whatever ends the original in an exception while a file is read |
+//! | 4   | damage: a wrong checksum, bytes left at the end of a log, time index entries out of order, a producer snapshot that cannot be trusted, and whatever ends the original in an exception while a file is read, but for preallocated index space |
 //! | 8   | a file, or the log or index that an index needs, could not be read; a batch is larger than may be held in memory |
 //! | 16  | usage |
 //!

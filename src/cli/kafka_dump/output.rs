@@ -31,6 +31,11 @@ impl Trouble {
         Self { bits: Exit::ERRORS_LEFT, text: text.into() }
     }
 
+    /// Something that ends Kafka's tool and is no damage.
+    pub(super) fn legal(text: impl Into<String>) -> Self {
+        Self { bits: Exit::CLEAN, text: text.into() }
+    }
+
     /// Something that could not be looked at.
     pub(super) fn operational(text: impl Into<String>) -> Self {
         Self { bits: Exit::OPERATIONAL, text: text.into() }
