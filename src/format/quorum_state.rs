@@ -66,7 +66,9 @@ pub enum QuorumStateError {
 impl QuorumState {
     /// Reads the whole content of a `quorum-state` file.
     pub fn parse(bytes: &[u8]) -> Result<Self, QuorumStateError> {
-        let state: Self = serde_json::from_slice(bytes)
+        // Java decodes the file before it looks at the JSON, so text in fields that are passed over counts too.
+        let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+        let state: Self = serde_json::from_str(text)
             .map_err(|error| QuorumStateError::Json { line: error.line(), column: error.column() })?;
         match state.data_version {
             0 | 1 => Ok(state),
@@ -91,6 +93,15 @@ impl QuorumState {
     }
 }
 
+/// The error for the byte at `at`, the first that is not UTF-8.
+fn not_utf8(bytes: &[u8], at: usize) -> QuorumStateError {
+    let (mut line, mut column) = (1usize, 1usize);
+    for &byte in bytes.iter().take(at) {
+        (line, column) = if byte == b'\n' { (line.saturating_add(1), 1) } else { (line, column.saturating_add(1)) };
+    }
+    QuorumStateError::Json { line, column }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +122,12 @@ mod tests {
         assert_eq!((state.leader_id(), state.leader_epoch, state.voted_id()), (None, 7, Some(3)));
         assert_eq!(state.voted_directory_id(), Uuid::parse(b"AAAAAAAAAAEAAAAAAAAAAg"));
         assert_eq!(state.current_voters, None);
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf8_is_refused_also_where_the_field_is_passed_over() {
+        let text = b"{\"leaderId\":-1,\"leaderEpoch\":7,\"votedId\":3,\"data_version\":1,\n\"x\":\"\xff\"}";
+        assert_eq!(QuorumState::parse(text), Err(QuorumStateError::Json { line: 2, column: 6 }));
     }
 
     #[test]

@@ -180,9 +180,12 @@ pub fn partition_metadata(bytes: &[u8]) {
 
 pub fn quorum_state(bytes: &[u8]) {
     if let Ok(state) = QuorumState::parse(bytes) {
-        let json: serde_json::Value = serde_json::from_slice(bytes).expect("what was understood is JSON");
-        assert_eq!(json.get("leaderId").and_then(serde_json::Value::as_i64), Some(state.leader_id.into()));
-        assert_eq!(json.get("leaderEpoch").and_then(serde_json::Value::as_i64), Some(state.leader_epoch.into()));
+        assert!(std::str::from_utf8(bytes).is_ok());
+        // Fields that are passed over may hold half a surrogate pair, which Java minds as little.
+        if let Ok(json) = serde_json::from_slice::<serde_json::Value>(bytes) {
+            assert_eq!(json.get("leaderId").and_then(serde_json::Value::as_i64), Some(state.leader_id.into()));
+            assert_eq!(json.get("leaderEpoch").and_then(serde_json::Value::as_i64), Some(state.leader_epoch.into()));
+        }
         assert!(state.leader_id().is_none_or(|id| id >= 0) && state.voted_id().is_none_or(|id| id >= 0));
         let _ = state.voted_directory_id();
     }

@@ -4,7 +4,8 @@ use std::io::Read;
 
 use kfsck::format::compression::{Compression, DecompressError, Decompressor, compress};
 
-use super::LIMIT;
+/// Lower than elsewhere, for speed; the buffer still has to grow several times to reach it.
+const LIMIT: usize = 256 << 10;
 
 pub fn gzip(bytes: &[u8]) {
     codec(Compression::Gzip, bytes);
@@ -43,7 +44,9 @@ fn all(decoder: impl Read) -> Option<Vec<u8>> {
 
 fn codec(codec: Compression, bytes: &[u8]) {
     let mut reused = Decompressor::new(LIMIT);
-    for magic in 0..=2 {
+    // Only lz4 depends on the magic.
+    let magics = if codec == Compression::Lz4 { 0..=2 } else { 2..=2 };
+    for magic in magics.clone() {
         let once = Decompressor::new(LIMIT).decompress(codec, magic, bytes).map(<[u8]>::to_vec);
         let again = reused.decompress(codec, magic, bytes).map(<[u8]>::to_vec);
         assert!(once == again, "a decompressor that was used before decides otherwise");
@@ -56,7 +59,7 @@ fn codec(codec: Compression, bytes: &[u8]) {
             assert_eq!(less, Err(DecompressError::Limit { limit }));
         }
     }
-    for magic in 0..=2 {
+    for magic in magics {
         let mut compressed = Vec::new();
         compress(codec, magic, bytes, &mut compressed).unwrap();
         let back = reused.decompress(codec, magic, &compressed);
