@@ -22,10 +22,25 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand --help 'Print help'
             cand -V 'Print version'
             cand --version 'Print version'
+            cand ls 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
             cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'kfsck;ls'= {
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help'
+            cand --help 'Print help'
         }
         &'kfsck;dump-log'= {
             cand --from-offset 'Only offsets from here on'
@@ -72,10 +87,13 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand --help 'Print help'
         }
         &'kfsck;help'= {
+            cand ls 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
             cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'kfsck;help;ls'= {
         }
         &'kfsck;help;dump-log'= {
         }

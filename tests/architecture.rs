@@ -15,7 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("scan", &["format", "store"]),
     ("check", &["format", "store", "scan"]),
     ("repair", &["format", "store", "scan", "check"]),
-    ("report", &["format", "scan", "check", "repair"]),
+    // Of `store` it words names and errors.
+    ("report", &["format", "store", "scan", "check", "repair"]),
     ("cli", &["format", "store", "scan", "check", "repair", "report"]),
     // `main.rs` is not part of the library and only calls it.
     ("main", &["cli"]),
@@ -27,7 +28,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["rustix", "fs"], &["store"]),
     (&["nix"], &["store"]),
     (&["memmap2"], &["store"]),
-    (&["std", "env"], &["cli"]),
+    (&["std", "env"], &["cli", "main"]),
     (&["std", "process"], &["cli", "main"]),
     (&["std", "net"], &[]),
     (&["anyhow"], &["cli"]),
@@ -39,7 +40,7 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
 const PRINTING: &[&str] = &["println", "eprintln", "print", "eprint", "dbg"];
 
 /// The only files with unsafe code.
-const UNSAFE: &[&str] = &["store/map.rs", "report/escape_x86.rs"];
+const UNSAFE: &[&str] = &["store/map.rs", "report/escape_x86.rs", "cli/signals.rs"];
 
 #[test]
 fn no_layer_names_one_that_it_must_not_know() {
@@ -75,7 +76,7 @@ fn what_is_forbidden_is_found() {
         ("store/mod.rs", "use super::report;", "store names report"),
         ("scan/mod.rs", "mod inner { use super::super::{format::Offset, check}; }", "scan names check"),
         ("report/log.rs", "fn f(cli: &crate::cli::Cli) {}", "report names cli"),
-        ("report/log.rs", "#[cfg(test)] mod tests { use crate::store::open; }", "report names store"),
+        ("report/log.rs", "#[cfg(test)] mod tests { use crate::cli::run; }", "report names cli"),
         ("check/mod.rs", "use crate::*;", "check names everything"),
         ("main.rs", "fn main() { kfsck::store::open() }", "main names store"),
         ("format/batch.rs", "use std::{fmt, fs::File};", "format names std::fs"),
