@@ -77,10 +77,10 @@ pub(super) const LONGEST_CHAIN_IN_A_VALUE: u64 = DEFAULT_LIMIT as u64;
 /// From how many zeros on they can only be preallocated space. A value without headers has one zero behind it, so a
 /// few of them behind a batch do not show that it belongs to the log.
 pub(super) const LEAST_ZERO_FILL: u64 = LEAST_HEADER + 1;
-/// From how many checksummed bytes on only small candidates are looked at, so that crafted input costs linear time.
+/// How many bytes may be checksummed for candidates: so many at once, and so many for each byte that was searched. Crafted
+/// input, in which a batch seems to begin everywhere, then costs linear time; a candidate above that is passed over.
+const WORK_AT_ONCE: u64 = 64 << 20;
 const WORK_PER_BYTE: u64 = 4;
-const WORK_AT_LEAST: u64 = 64 << 20;
-const SMALL_CANDIDATE: u64 = 64 << 10;
 
 /// The position of the next intact batch behind `damaged`, where one that should begin there is broken.
 ///
@@ -119,7 +119,6 @@ struct Search<'w, 's> {
 impl Search<'_, '_> {
     /// The first position from `start` on at which this log goes on.
     fn from(&mut self, start: u64) -> Result<Option<u64>, StoreError> {
-        let budget = WORK_AT_LEAST.saturating_add((self.end.saturating_sub(start)).saturating_mul(WORK_PER_BYTE));
         let mut position = start;
         while position + LEAST_HEADER <= self.end {
             if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
@@ -128,7 +127,7 @@ impl Search<'_, '_> {
             let Some(candidate) = self.next_candidate(position)? else { return Ok(None) };
             position = candidate + 1;
             let Some(size) = self.candidate_size(candidate)? else { continue };
-            if self.work > budget && size > SMALL_CANDIDATE {
+            if self.work.saturating_add(size) > WORK_AT_ONCE + (candidate - start) * WORK_PER_BYTE {
                 continue;
             }
             if self.intact(candidate)?.is_some() {
@@ -292,4 +291,47 @@ enum Claims {
 enum Chain {
     BelongsToTheLog,
     EndsInForeignBytes { at: u64 },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::batch::{RecordBatchBuilder, write_batch};
+    use crate::store::mem::MemoryStorage;
+
+    fn work_over(bytes: Vec<u8>, so_far: LogSoFar) -> u64 {
+        let storage = MemoryStorage::new("log", bytes);
+        let mut window = Window::new(&storage);
+        let end = window.storage().len();
+        let mut search = Search { window: &mut window, so_far, end, work: 0, stop: None };
+        assert_eq!(search.from(0).unwrap(), None);
+        search.work
+    }
+
+    #[test]
+    fn crafted_headers_that_each_claim_the_rest_of_the_file_cost_linear_work() {
+        // 32,768 headers, each fitting and each claiming everything behind it: looked at naively, 32 GiB of checksums.
+        let (headers, size) = (32_768, 64);
+        let mut bytes = Vec::new();
+        for at in 0..headers {
+            let header = RecordBatchHeader { records_count: 1, ..RecordBatchBuilder::plain_header(Offset(5), 0) };
+            let mut one = Vec::new();
+            write_batch(header, &[0xaa; 3], &mut one);
+            let length: i32 = (headers - at) * size - 12;
+            one[8..12].copy_from_slice(&length.to_be_bytes());
+            one[17] ^= 1;
+            bytes.extend(&one);
+        }
+        let length = bytes.len() as u64;
+        let work = work_over(bytes, LogSoFar::segment(Offset(0), None));
+        assert!(work > WORK_AT_ONCE / 2 && work <= WORK_AT_ONCE + length * WORK_PER_BYTE, "{work}");
+    }
+
+    #[test]
+    fn bytes_in_which_a_message_seems_to_begin_everywhere_cost_linear_work() {
+        let bytes: Vec<u8> = [0, 0, 0xff, 0].into_iter().cycle().take(2 << 20).collect();
+        let length = bytes.len() as u64;
+        let work = work_over(bytes, LogSoFar::unknown());
+        assert!(work <= WORK_AT_ONCE + length * WORK_PER_BYTE, "{work}");
+    }
 }
