@@ -8,13 +8,13 @@
 /// Errors: none. What cannot be read is not known, and no broker minds. An epoch that is a text or a fraction,
 /// which Kafka would convert, is not known either: no Kafka writes one.
 /// Source: Kafka `CleanShutdownFileHandler`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct CleanShutdown {
     /// The version of the content.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i32>,
     /// The stored epoch of the broker that stopped, −1 if it did not know it.
-    #[serde(default, rename = "brokerEpoch")]
+    #[serde(default, rename = "brokerEpoch", skip_serializing_if = "Option::is_none")]
     pub raw_broker_epoch: Option<i64>,
 }
 
@@ -24,6 +24,15 @@ impl CleanShutdown {
         // Whatever follows the first value does not matter to Kafka, so the end is not looked for.
         let mut json = serde_json::Deserializer::from_slice(bytes);
         serde::Deserialize::deserialize(&mut json).unwrap_or_default()
+    }
+
+    /// The content as Kafka writes it: nothing, as before 3.7, where neither version nor epoch is given.
+    pub fn write(&self) -> Vec<u8> {
+        match *self {
+            Self { version: None, raw_broker_epoch: None } => Vec::new(),
+            // Two numbers always have a JSON form.
+            known => serde_json::to_vec(&known).unwrap_or_default(),
+        }
     }
 
     /// The epoch of the broker that stopped.
@@ -56,6 +65,13 @@ mod tests {
             (r#"{"version":"a","brokerEpoch":77}"#, None),
         ] {
             assert_eq!(CleanShutdown::parse(text.as_bytes()).broker_epoch(), epoch, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_marker_is_written_as_brokers_write_it() {
+        for text in ["", r#"{"version":0,"brokerEpoch":77}"#, r#"{"version":0,"brokerEpoch":-1}"#] {
+            assert_eq!(CleanShutdown::parse(text.as_bytes()).write(), text.as_bytes());
         }
     }
 

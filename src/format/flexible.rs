@@ -261,11 +261,6 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends the null string, array or bytes.
-pub fn put_null(out: &mut Vec<u8>) {
-    out.push(0);
-}
-
 /// Appends a section of no tagged fields.
 pub fn put_no_tags(out: &mut Vec<u8>) {
     out.push(0);

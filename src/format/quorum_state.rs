@@ -1,7 +1,7 @@
 //! `quorum-state` of the metadata partition: whom this node voted for and follows.
 
 use super::uuid::Uuid;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The content of `quorum-state`: one line of JSON, in one of two versions.
 ///
@@ -13,12 +13,12 @@ use serde::Deserialize;
 /// Unknown fields are passed over. The fields are as stored; the methods of the same names know the sentinels.
 ///
 /// Source: Kafka `FileQuorumStateStore` (schema `QuorumStateData`).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuorumState {
-    /// Which fields there are: 0 or 1.
-    #[serde(rename = "data_version")]
-    pub data_version: i16,
+    /// The id of the cluster. Version 0, where Kafka leaves it empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
     /// The id of the leader, −1 if none is known.
     pub leader_id: i32,
     /// The newest leader epoch this node has seen.
@@ -26,18 +26,21 @@ pub struct QuorumState {
     /// The id of the node it voted for in that epoch, −1 if it did not vote.
     pub voted_id: i32,
     /// The directory of the node it voted for, as 22 characters. Version 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub voted_directory_id: Option<String>,
-    /// The id of the cluster. Version 0, where Kafka leaves it empty.
-    pub cluster_id: Option<String>,
     /// Version 0, where Kafka leaves it 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub applied_offset: Option<i64>,
     /// The voters of the quorum. Version 0.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_voters: Option<Vec<Voter>>,
+    /// Which fields there are: 0 or 1.
+    #[serde(rename = "data_version")]
+    pub data_version: i16,
 }
 
 /// A voter of the quorum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Voter {
     /// Its node id.
@@ -74,6 +77,12 @@ impl QuorumState {
             0 | 1 => Ok(state),
             version => Err(QuorumStateError::UnknownVersion { version }),
         }
+    }
+
+    /// The content as Kafka writes it: one line without an end, fields in Kafka's order.
+    pub fn write(&self) -> Vec<u8> {
+        // Numbers, texts and lists of numbers always have a JSON form.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// The id of the leader.
@@ -113,6 +122,7 @@ mod tests {
         assert_eq!((state.leader_id(), state.leader_epoch, state.voted_id()), (Some(100), 1, None));
         assert_eq!(state.current_voters, Some(vec![Voter { voter_id: 100 }]));
         assert_eq!(state.voted_directory_id(), None);
+        assert_eq!(state.write(), text);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::bytes::BytesFormat;
 use super::reporter::Tone;
-use super::{base64, json, size, text, time};
+use super::{json, size, text, time};
 use jiff::tz::TimeZone;
 
 /// One value of a row.
@@ -226,11 +226,4 @@ pub fn path_text(path: &std::path::Path) -> String {
             String::from_utf8_lossy(&out).into_owned()
         }
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex_text(bytes: &[u8]) -> String {
-    let mut out = Vec::new();
-    base64::hex(&mut out, bytes);
-    String::from_utf8_lossy(&out).into_owned()
 }
