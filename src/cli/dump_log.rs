@@ -461,6 +461,9 @@ impl Dump<'_> {
             Err(error) => Some(error),
             Ok(records) => {
                 let mut problem = None;
+                let takes_all = self.args.filter.takes_whole_batches();
+                let is_control = header.is_control();
+                let Run { reporter, output, .. } = &mut self.run;
                 for record in records {
                     let record = match record {
                         Ok(record) => record,
@@ -469,26 +472,27 @@ impl Dump<'_> {
                             break;
                         }
                     };
-                    if !self.args.filter.takes_record(&record) {
+                    if !takes_all && !self.args.filter.takes_record(&record) {
                         continue;
                     }
                     taken += 1;
                     if !self.args.records {
                         break;
                     }
-                    let control = header.is_control().then(|| ControlRecord::parse(record.key, record.value));
-                    let control = control.transpose().unwrap_or_else(|error| {
-                        broken_control = Some((record.offset, error));
-                        None
-                    });
-                    let (reporter, out) = (&mut self.run.reporter, &mut self.run.output.buffer);
+                    let mut control = None;
+                    if is_control {
+                        match ControlRecord::parse(record.key, record.value) {
+                            Ok(parsed) => control = Some(parsed),
+                            Err(error) => broken_control = Some((record.offset, error)),
+                        }
+                    }
+                    let out = &mut output.buffer;
                     match reporter.format() {
                         Format::Json => self.lines.json(out, &record, control.as_ref()),
                         Format::Text => self.lines.text(out, &record, control.as_ref(), reporter.zone()),
                         Format::Table => self.lines.table(reporter, out, &record, control.as_ref()),
                     }
-                    self.left -= 1;
-                    if self.left == 0 {
+                    if taken == self.left {
                         break;
                     }
                 }
@@ -497,6 +501,7 @@ impl Dump<'_> {
         };
         if self.args.records {
             self.run.seen.records += taken;
+            self.left -= taken;
         }
         let size = header.size_in_bytes();
         if let Some((offset, error)) = broken_control {
