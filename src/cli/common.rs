@@ -162,6 +162,12 @@ impl Run {
         self.exit |= Exit::OPERATIONAL;
     }
 
+    /// What was asked for cannot be had: says why and what to do.
+    pub(crate) fn refused(&mut self, why: &str, hint: Option<&str>) {
+        complain(&why, hint);
+        self.exit |= Exit::OPERATIONAL;
+    }
+
     /// Something was looked at and is damaged.
     pub(crate) fn damage(&mut self) {
         self.seen.errors += 1;

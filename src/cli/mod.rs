@@ -6,6 +6,7 @@ mod dump_small;
 pub mod exit;
 mod filter;
 mod generate;
+mod lookup;
 mod output;
 mod signals;
 mod values;
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   kfsck dump-log /data/orders-3                     every batch of a partition
   kfsck dump-log -r -n 10 /data/orders-3            its first ten records
+  kfsck lookup --timestamp -2h /data/orders-3       the first record of the last two hours
   kfsck dump-log --help                             windows, filters, formats
 
 Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could not be looked at, 16 usage";
@@ -38,6 +40,8 @@ Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could 
 enum Command {
     /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
     DumpLog(dump_log::DumpLogArgs),
+    /// Find a message by offset, by timestamp or by key
+    Lookup(lookup::LookupArgs),
     /// Print the completions of a shell
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -62,6 +66,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match parsed {
         Ok(Arguments { command }) => match command {
             Command::DumpLog(args) => dump_log::run(&args),
+            Command::Lookup(args) => lookup::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },

@@ -32,6 +32,7 @@ mod escape;
 mod escape_x86;
 pub mod json;
 pub mod log;
+pub mod lookup;
 pub mod reporter;
 pub mod row;
 pub mod text;

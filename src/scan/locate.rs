@@ -1,4 +1,20 @@
-//! Where in a segment an offset is, by way of its offset index. The index is a hint: what it says is checked.
+//! Where offsets, timestamps and keys are.
+//!
+//! [`truth`] answers from the log: an index is no more than a hint there, which is checked. [`broker`] answers as a
+//! broker does, which believes its indexes. [`start_for`] is the hint for walks over one segment.
+
+pub mod broker;
+mod epochs;
+mod hint;
+pub mod key;
+mod read;
+pub mod trace;
+pub mod truth;
+mod view;
+
+pub use trace::{Step, Trace};
+pub use truth::{OffsetAnswer, Reading};
+pub use view::{BatchPlace, PartitionView, RecordPlace, Segment, each_record_from};
 
 use super::batch_scan::streamed_crc;
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};

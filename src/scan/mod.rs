@@ -3,6 +3,7 @@
 //! Consumes windows of a [`ReadStorage`](crate::store::ReadStorage); has no way to create or write anything.
 
 pub mod batch_scan;
+pub mod checkpoints;
 pub mod locate;
 pub mod resync;
 

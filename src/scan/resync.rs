@@ -48,7 +48,7 @@ impl LogSoFar {
     }
 
     /// Whether a batch with this header can come next.
-    fn continues_with(&self, header: &BatchHeader) -> bool {
+    pub(super) fn continues_with(&self, header: &BatchHeader) -> bool {
         let first = header.base_offset().unwrap_or(header.last_offset());
         let fields_are_possible = match header {
             BatchHeader::RecordBatch(batch) => {
