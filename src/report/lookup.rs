@@ -112,9 +112,11 @@ impl Answer {
     }
 
     /// The place for people: where the batch is, or why there is none.
-    pub fn place(&self) -> String {
+    ///
+    /// `asked` is the offset that was asked for: it is not said again.
+    pub fn place(&self, asked: Option<Offset>) -> String {
         let mut words = Vec::new();
-        if let Some(offset) = self.offset.filter(|_| self.found) {
+        if let Some(offset) = self.offset.filter(|offset| self.found && Some(*offset) != asked) {
             words.push(format!("offset {offset}"));
         }
         if let (Some(segment), Some(position)) = (self.segment, self.position) {
@@ -206,8 +208,9 @@ pub fn answer(
     ];
     let mut lines = Vec::new();
     text::escaped(&mut lines, about.partition.as_bytes());
-    let arrow = if answer.found { "→" } else { "→  not found:" };
-    lines.extend_from_slice(format!(" {query_words}  {arrow}  {}", answer.place()).as_bytes());
+    let arrow = if answer.found { "→ " } else { "→  not found:" };
+    let asked = if let Query::Offset(asked) = about.query { Some(*asked) } else { None };
+    lines.extend_from_slice(format!(" {query_words}  {arrow} {}", answer.place(asked)).as_bytes());
     if !answer.record_text.is_empty() {
         lines.push(b'\n');
         lines.extend_from_slice(answer.record_text.trim_ascii_end());
@@ -236,7 +239,7 @@ pub fn broker_differs(
     cause: Option<&str>,
 ) {
     let says = |answer: &Answer| match answer.found {
-        true => answer.place(),
+        true => answer.place(None),
         false => format!("not found ({})", answer.words.as_deref().unwrap_or("nothing there")),
     };
     let message = format!(

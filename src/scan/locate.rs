@@ -7,6 +7,9 @@ pub mod broker;
 mod epochs;
 mod hint;
 pub mod key;
+#[cfg(test)]
+#[path = "locate/tests.rs"]
+mod lookup_tests;
 mod read;
 pub mod trace;
 pub mod truth;

@@ -107,6 +107,11 @@ impl Trace {
         self.steps.push(step);
     }
 
+    /// How many batches were looked at.
+    pub fn batches_read(&self) -> u64 {
+        self.steps.iter().map(|step| if let Step::Batches { count, .. } = step { *count } else { 0 }).sum()
+    }
+
     /// Whether an index was no help, because it is missing, empty or wrong.
     pub fn index_was_no_help(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::EntryRefused { .. } | Step::NoIndex { .. }))
