@@ -4,7 +4,7 @@ use std::str::from_utf8;
 
 use serde::de::IgnoredAny;
 
-use super::text::{escaped, is_unsafe_to_show, left_out, quoted, quoted_if_ascii, shown};
+use super::text::{is_unsafe_to_show, left_out, quoted, quoted_if_ascii, shown};
 use super::{base64, json};
 
 /// How deep JSON may be nested to be embedded as it is. Most readers stop somewhere; what a record holds must not make
@@ -200,8 +200,8 @@ fn one_line(out: &mut Vec<u8>, json: &str) {
 
 /// Appends a header's key: its text where that is plain, else in quotes with escapes.
 pub fn header_key(out: &mut Vec<u8>, key: &[u8]) {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(byte);
-    if !key.is_empty() && key.iter().all(is_plain) { escaped(out, key) } else { quoted(out, key) }
+    let is_plain = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
+    if !key.is_empty() && key.iter().all(is_plain) { out.extend_from_slice(key) } else { quoted(out, key) }
 }
 
 #[cfg(test)]

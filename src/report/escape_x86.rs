@@ -1,4 +1,4 @@
-//! [`copy_escaped`](super::escape::copy_escaped) with SSSE3 instructions: where `pshufb` spreads eight bytes so that
+//! [`copy_escaped`](super::escape::copy_escaped) with SSSE3 (and POPCNT) instructions: where `pshufb` spreads eight bytes so that
 //! there is room for backslashes, no branch and no loop depends on where the quotes are.
 
 #![allow(unsafe_code)]
@@ -16,6 +16,7 @@ pub(super) use x86_64::copy_escaped;
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::arch::x86_64::*;
+    use std::mem::MaybeUninit;
 
     use super::Stop;
     use crate::report::escape::{BLOCK, last_block};
@@ -43,13 +44,16 @@ mod x86_64 {
         table
     }
 
-    /// `None` where the processor has no SSSE3.
+    /// How many blocks are given room at a time: a long value must not ask for twice its length at once.
+    const BLOCKS: usize = 64;
+
+    /// `None` where the processor has not got the instructions, as before 2008.
     #[inline]
     pub(in crate::report) fn copy_escaped(out: &mut Vec<u8>, bytes: &[u8], stop: Stop) -> Option<usize> {
-        if !is_x86_feature_detected!("ssse3") {
+        if !(is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("popcnt")) {
             return None;
         }
-        // SAFETY: the only condition is that the processor has SSSE3, which has just been asked.
+        // SAFETY: the only condition is that the processor has SSSE3 and POPCNT, which has just been asked.
         Some(unsafe {
             match stop {
                 Stop::Control => with_ssse3::<false>(out, bytes),
@@ -58,23 +62,48 @@ mod x86_64 {
         })
     }
 
-    #[target_feature(enable = "ssse3")]
+    #[target_feature(enable = "ssse3,popcnt")]
     fn with_ssse3<const ASCII: bool>(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
-        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        for (at, block) in blocks.iter().enumerate() {
-            if !one_block::<ASCII>(out, block, BLOCK) {
-                return at * BLOCK;
+        let mut taken = 0;
+        for piece in bytes.chunks(BLOCKS * BLOCK) {
+            let taken_of_it = one_piece::<ASCII>(out, piece);
+            taken += taken_of_it;
+            if taken_of_it < piece.len() {
+                break;
             }
         }
-        if !rest.is_empty() && !one_block::<ASCII>(out, &last_block(bytes, rest.len()), rest.len()) {
-            return bytes.len() - rest.len();
-        }
-        bytes.len()
+        taken
     }
 
     #[inline]
-    #[target_feature(enable = "ssse3")]
-    fn one_block<const ASCII: bool>(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) -> bool {
+    #[target_feature(enable = "ssse3,popcnt")]
+    fn one_piece<const ASCII: bool>(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
+        // Each block becomes two at most, and what is stored last may reach one further.
+        out.reserve(2 * bytes.len() + 3 * BLOCK);
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        let mut room = Room { bytes: out.spare_capacity_mut(), written: 0 };
+        let mut taken = 0;
+        for block in blocks {
+            if !one_block::<ASCII>(&mut room, block, BLOCK) {
+                break;
+            }
+            taken += BLOCK;
+        }
+        if taken == bytes.len() - rest.len()
+            && !rest.is_empty()
+            && one_block::<ASCII>(&mut room, &last_block(bytes, rest.len()), rest.len())
+        {
+            taken = bytes.len();
+        }
+        let written = room.written;
+        // SAFETY: `written` bytes behind the old length are within the capacity and have been written (see `Room`).
+        unsafe { out.set_len(out.len() + written) };
+        taken
+    }
+
+    #[inline]
+    #[target_feature(enable = "ssse3,popcnt")]
+    fn one_block<const ASCII: bool>(room: &mut Room<'_>, block: &[u8; BLOCK], length: usize) -> bool {
         let bytes = load(block);
         let backslash = _mm_set1_epi8(b'\\' as i8);
         // The first comparison is signed, so that bytes from 0x80 on count as below 0x20; the second is not.
@@ -87,10 +116,8 @@ mod x86_64 {
             stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
         }
         let special = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8)), _mm_cmpeq_epi8(bytes, backslash));
-        let start = out.len();
         if _mm_movemask_epi8(_mm_or_si128(stop, special)) == 0 {
-            out.extend_from_slice(block);
-            out.truncate(start + length);
+            room.put(bytes, length);
             return true;
         }
         if _mm_movemask_epi8(stop) != 0 {
@@ -101,24 +128,35 @@ mod x86_64 {
         // Each half of the block goes into the lower half of a register, with backslashes in the upper half.
         let first = _mm_shuffle_epi8(_mm_unpacklo_epi64(bytes, backslash), load(&SPREAD[low]));
         let second = _mm_shuffle_epi8(_mm_unpackhi_epi64(bytes, backslash), load(&SPREAD[high]));
-        out.extend_from_slice(&store(first));
-        out.truncate(start + 8 + low.count_ones() as usize);
-        out.extend_from_slice(&store(second));
-        out.truncate(start + length + set.count_ones() as usize);
+        let before = room.written;
+        room.put(first, 8 + low.count_ones() as usize);
+        room.put(second, 8 + high.count_ones() as usize);
+        // Of the last block, only the first `length` bytes are meant; those behind are blanks.
+        room.written = before + length + set.count_ones() as usize;
         true
+    }
+
+    /// Room behind what a vector holds. The first `written` bytes of it have been written: each store begins where
+    /// they end, and they grow by no more than what it has stored.
+    struct Room<'a> {
+        bytes: &'a mut [MaybeUninit<u8>],
+        written: usize,
+    }
+
+    impl Room<'_> {
+        /// Stores 16 bytes, of which the first `length` are meant.
+        #[inline(always)]
+        fn put(&mut self, value: __m128i, length: usize) {
+            let to = &mut self.bytes[self.written..self.written + BLOCK];
+            // SAFETY: the slice is 16 writable bytes; the instruction asks for no alignment. SSE2 is part of x86-64.
+            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), value) };
+            self.written += length.min(BLOCK);
+        }
     }
 
     #[inline(always)]
     fn load(bytes: &[u8; 16]) -> __m128i {
         // SAFETY: the reference proves 16 readable bytes; the instruction asks for no alignment. SSE2 is part of x86-64.
         unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn store(value: __m128i) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        // SAFETY: `bytes` is 16 writable bytes; the instruction asks for no alignment. SSE2 is part of x86-64.
-        unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) };
-        bytes
     }
 }

@@ -40,6 +40,14 @@ pub fn string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
 }
 
+/// Appends a name of Kafka's or ours that has nothing to escape, with quotes.
+#[inline]
+pub fn name(out: &mut Vec<u8>, name: &'static str) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'"');
+}
+
 /// Appends a part of a string: escaped, without quotes.
 #[inline]
 pub fn string_part(out: &mut Vec<u8>, value: &str) {
@@ -112,14 +120,20 @@ pub fn bytes(out: &mut Vec<u8>, value: Option<&[u8]>) {
     let Some(value) = value else {
         return null(out);
     };
-    match std::str::from_utf8(value) {
-        Ok(text) => {
-            key!(out, first "text");
-            string(out, text);
-            end(out);
+    let start = out.len();
+    out.extend_from_slice(b"{\"text\":\"");
+    // What is ASCII needs no proof that it is UTF-8.
+    let ascii = copy_escaped(out, value, Stop::ControlAndNonAscii);
+    if ascii < value.len() {
+        match std::str::from_utf8(&value[ascii..]) {
+            Ok(rest) => string_part(out, rest),
+            Err(_) => {
+                out.truncate(start);
+                return base64_object(out, value);
+            }
         }
-        Err(_) => base64_object(out, value),
     }
+    out.extend_from_slice(b"\"}");
 }
 
 /// Appends `{"base64":"…"}`.
@@ -212,6 +226,28 @@ mod tests {
         #[test]
         fn any_string_is_escaped_as_serde_json_does(text: String) {
             check(&text);
+        }
+
+        #[test]
+        fn any_bytes_are_text_where_they_are_utf8_and_base64_where_not(
+            pieces in vec(prop_oneof!["[ -~]{0,40}", "\\PC{0,3}"].prop_map(String::into_bytes), 0..4),
+            invalid in prop::option::of((any::<prop::sample::Index>(), 0x80u8..)),
+        ) {
+            let mut value = pieces.concat();
+            if let Some((at, byte)) = invalid {
+                value.insert(at.index(value.len() + 1), byte);
+            }
+            let mut out = Vec::new();
+            bytes(&mut out, Some(&value));
+            let expected = match std::str::from_utf8(&value) {
+                Ok(text) => format!("{{\"text\":{}}}", serde_json::to_string(text).unwrap()),
+                Err(_) => {
+                    let mut expected = Vec::new();
+                    base64_object(&mut expected, &value);
+                    String::from_utf8(expected).unwrap()
+                }
+            };
+            prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
 
         #[test]

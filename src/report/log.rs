@@ -180,12 +180,13 @@ pub struct RecordLines {
     style: RecordStyle,
     /// The start of every line of JSON.
     head: Vec<u8>,
+    clock: time::Clock,
 }
 
 impl RecordLines {
     /// Lines for records in the given style.
     pub fn new(style: RecordStyle) -> Self {
-        Self { style, head: Vec::new() }
+        Self { style, head: Vec::new(), clock: time::Clock::default() }
     }
 
     /// From here on the records are those of the batch at `position` of `file`.
@@ -207,7 +208,7 @@ impl RecordLines {
         key!(out, "timestamp");
         json::optional_int(out, record.timestamp);
         key!(out, "timestampType");
-        json::string(out, record.timestamp_type.name());
+        json::name(out, record.timestamp_type.name());
         if let Some(sequence) = record.sequence {
             key!(out, "sequence");
             json::int(out, sequence);
@@ -246,7 +247,7 @@ impl RecordLines {
     /// Appends one record as a line of text, indented below its batch.
     #[inline]
     pub fn text(
-        &self,
+        &mut self,
         out: &mut Vec<u8>,
         record: &Record<'_>,
         control: Option<&ControlRecord<'_>>,
@@ -256,7 +257,7 @@ impl RecordLines {
         json::int(out, record.offset.0);
         if let Some(timestamp) = record.timestamp {
             out.extend_from_slice(b"  ");
-            time::zoned(out, timestamp, zone);
+            self.clock.zoned(out, timestamp, zone);
         }
         if let Some(sequence) = record.sequence {
             out.extend_from_slice(b"  sequence ");

@@ -1,0 +1,73 @@
+//! Whole processes: what a user waits for.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+/// The program under test.
+pub const KFSCK: &str = env!("CARGO_BIN_EXE_kfsck");
+
+const PEAK_OF: &str = "--peak-of";
+
+/// Seconds since this was first asked.
+pub fn clock() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64()
+}
+
+/// Seconds that this process and the children it has waited for have kept a processor busy.
+pub fn cpu_clock() -> f64 {
+    let seconds = |who| {
+        let usage = getrusage(who).expect("the usage of processes");
+        [usage.user_time(), usage.system_time()].iter().map(|time| time.num_microseconds() as f64 / 1e6).sum::<f64>()
+    };
+    seconds(UsageWho::RUSAGE_SELF) + seconds(UsageWho::RUSAGE_CHILDREN)
+}
+
+/// Runs a command, its output thrown away.
+pub fn run(command: &[&str]) {
+    run_into(command, Stdio::null());
+}
+
+/// Runs a command, its output written to a file.
+pub fn run_to_file(command: &[&str], file: &str) {
+    run_into(command, File::create(file).expect("a file for output").into());
+}
+
+/// Runs a command into a pipe whose other end is `cat > /dev/null`.
+pub fn run_to_pipe(command: &[&str]) {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
+    run_into(command, cat.stdin.take().expect("the pipe").into());
+    assert!(cat.wait().expect("cat").success());
+}
+
+fn run_into(command: &[&str], output: Stdio) {
+    let status = Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()).stdout(output).status();
+    assert!(status.expect("the program starts").success(), "{command:?}");
+}
+
+/// The most memory that a command has resident, in bytes.
+///
+/// It is run by a fresh process of this program, which has no other child and is small: the peak of a child begins
+/// with the memory of the process that started it.
+pub fn peak_in_bytes(command: &[&str]) -> u64 {
+    let this = std::env::current_exe().expect("the path of this program");
+    let output = Command::new(this).arg(PEAK_OF).args(command).output().expect("this program starts");
+    let words = String::from_utf8_lossy(&output.stdout);
+    let kib: u64 = words.trim().parse().unwrap_or_else(|_| panic!("{command:?}: {output:?}"));
+    kib << 10
+}
+
+/// In the process that [`peak_in_bytes`] starts: runs the command, prints its peak and ends.
+pub fn measure_peak_if_asked() {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    if let Some((PEAK_OF, command)) = args.split_first().map(|(first, command)| (first.as_str(), command)) {
+        run(&command.iter().map(String::as_str).collect::<Vec<_>>());
+        println!("{}", getrusage(UsageWho::RUSAGE_CHILDREN).expect("the usage of children").max_rss());
+        std::process::exit(0);
+    }
+}
