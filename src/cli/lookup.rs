@@ -394,7 +394,9 @@ impl Lookup<'_> {
                 latest(end.offset, end.leader_epoch, place, loading)
             }
             Query::Timestamp(timestamp) => {
-                if let Some((at, by_modification)) = broker.segment_for(*timestamp, &mut Trace::default())? {
+                if self.args.method == Method::Both
+                    && let Some((at, by_modification)) = broker.segment_for(*timestamp, &mut Trace::default())?
+                {
                     cause = self.cause(place, at, *timestamp, by_modification)?;
                 }
                 match broker.timestamp(*timestamp, &mut trace)? {
@@ -419,9 +421,6 @@ impl Lookup<'_> {
         timestamp: i64,
         by_modification: bool,
     ) -> Result<Option<&'static str>, Failed> {
-        if self.args.method != Method::Both {
-            return Ok(None);
-        }
         Ok(match truth::hidden_in_segment(&place.view, at, timestamp)? {
             truth::Hidden::NoTimestamps if by_modification => Some(MODIFICATION_TIME),
             truth::Hidden::BehindHeaders if !by_modification => Some(NO_VISIBLE_RECORD),

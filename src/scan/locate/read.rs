@@ -16,7 +16,10 @@ use crate::store::{ReadStorage, StoreError};
 /// So many headers are read one by one, which is more than an index interval of ordinary batches holds. A walk that is
 /// longer will be long: then it reads ahead.
 const SINGLE_READS: u32 = 64;
-/// The most that is read ahead, in bytes.
+/// From one header to the next, in bytes: below this a read of everything in between is cheaper than one more read.
+const NEAR: u64 = 4 << 10;
+/// What is read ahead at first and at most, in bytes.
+const LEAST_AHEAD: u64 = 16 << 10;
 const MOST_AHEAD: u64 = 256 << 10;
 /// A batch up to this size is held while its checksum is computed, in bytes.
 const HELD_BATCH: u64 = 1 << 20;
@@ -29,6 +32,8 @@ pub(super) struct LogReader {
     end: u64,
     reads: u32,
     ahead: u64,
+    /// The header that was asked for last.
+    last: u64,
     /// The batch that was read last.
     batch: Vec<u8>,
     batch_at: Option<(u64, u64)>,
@@ -37,7 +42,14 @@ pub(super) struct LogReader {
 impl LogReader {
     pub(super) fn new(storage: Rc<dyn ReadStorage>) -> Self {
         let ahead = RECORD_BATCH_OVERHEAD as u64;
-        Self { storage, piece: Vec::new(), start: 0, end: 0, reads: 0, ahead, batch: Vec::new(), batch_at: None }
+        let (piece, batch) = (Vec::new(), Vec::new());
+        Self { storage, piece, start: 0, end: 0, reads: 0, ahead, last: 0, batch, batch_at: None }
+    }
+
+    /// The same for a walk that is known to be long: it reads ahead from the start.
+    pub(super) fn for_a_long_walk(mut self) -> Self {
+        self.reads = SINGLE_READS;
+        self
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -53,8 +65,8 @@ impl LogReader {
             self.reads += 1;
             if self.reads > SINGLE_READS {
                 // Reading ahead pays where the next header is near: where batches are small.
-                let near = position >= self.start && position - self.start <= self.ahead.saturating_mul(2).max(1 << 12);
-                self.ahead = if near { (self.ahead * 2).min(MOST_AHEAD) } else { header };
+                let is_near = position.saturating_sub(self.last) < NEAR;
+                self.ahead = if is_near { (self.ahead * 2).clamp(LEAST_AHEAD, MOST_AHEAD) } else { header };
             }
             let end = position.saturating_add(self.ahead.max(header)).min(length).max(position.min(length));
             let start = position.min(length);
@@ -62,6 +74,7 @@ impl LogReader {
             self.storage.read_into(start..end, &mut self.piece)?;
             (self.start, self.end) = (start, end);
         }
+        self.last = position;
         let from = usize::try_from(position.saturating_sub(self.start)).unwrap_or(usize::MAX);
         let held = usize::try_from(self.end.saturating_sub(self.start)).unwrap_or(0);
         Ok(self.piece.get(..held).and_then(|piece| piece.get(from..)).unwrap_or_default())

@@ -89,6 +89,7 @@ pub fn offset(
             } else {
                 None
             },
+            is_long: false,
             wants: |header: &BatchHeader| header.last_offset() >= target,
             needs_the_batch_before: is_gap,
         };
@@ -183,6 +184,7 @@ pub(super) fn timestamp_in_segment(
 ) -> Result<Option<RecordPlace>, StoreError> {
     let search = Search {
         from: None,
+        is_long: true,
         wants: |header: &BatchHeader| {
             header.max_timestamp().is_some_and(|most| most >= timestamp) && header.last_offset() >= log_start_offset
         },
@@ -285,7 +287,8 @@ fn most_in_headers(view: &PartitionView<'_>, reading: Reading, trace: &mut Trace
     for (at, segment) in view.segments().iter().enumerate() {
         let mut ended = false;
         if reading == Reading::Checked {
-            let mut walk = HeaderWalk::new(segment.reader()?, view.so_far(at), Position(0));
+            let reader = segment.reader()?.for_a_long_walk();
+            let mut walk = HeaderWalk::new(reader, view.so_far(at), Position(0));
             loop {
                 match walk.next()? {
                     Met::Batch(_, header) => take(&header),
@@ -323,7 +326,12 @@ fn each_batch_of_segment(
     trace: &mut Trace,
     mut take: impl FnMut(&mut LogReader, BatchPlace) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let search = Search { from: None, wants: |_: &BatchHeader| true, needs_the_batch_before: |_: &BatchHeader| false };
+    let search = Search {
+        from: None,
+        is_long: true,
+        wants: |_: &BatchHeader| true,
+        needs_the_batch_before: |_: &BatchHeader| false,
+    };
     search.by_scan(view, at, trace, |reader, batch, _| {
         take(reader, batch)?;
         Ok(None::<()>)
@@ -335,6 +343,8 @@ fn each_batch_of_segment(
 struct Search<W, G> {
     /// Where the walk over headers may begin.
     from: Option<Position>,
+    /// Whether most of a segment is likely to be walked over.
+    is_long: bool,
     /// Which batches are handed out.
     wants: W,
     /// Of these, which only together with the knowledge whether the batch before is intact.
@@ -370,7 +380,9 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
         take: &mut impl FnMut(&mut LogReader, BatchPlace, bool) -> Result<Option<T>, StoreError>,
     ) -> Result<Walked<T>, StoreError> {
         let Some(segment) = view.segments().get(at) else { return Ok(Walked::End) };
-        let mut walk = HeaderWalk::new(segment.reader()?, view.so_far(at), self.from.unwrap_or_default());
+        let reader = segment.reader()?;
+        let reader = if self.is_long { reader.for_a_long_walk() } else { reader };
+        let mut walk = HeaderWalk::new(reader, view.so_far(at), self.from.unwrap_or_default());
         let mut before: Option<(Position, BatchHeader, bool)> = None;
         let walked = loop {
             let (position, header) = match walk.next()? {
