@@ -27,6 +27,7 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs')
             [CompletionResult]::new('dump-log', 'dump-log', [CompletionResultType]::ParameterValue, 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints')
+            [CompletionResult]::new('lookup', 'lookup', [CompletionResultType]::ParameterValue, 'Find a message by offset, by timestamp or by key')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -84,6 +85,29 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'kfsck;lookup' {
+            [CompletionResult]::new('--offset', '--offset', [CompletionResultType]::ParameterName, 'Where this offset is (repeatable)')
+            [CompletionResult]::new('--timestamp', '--timestamp', [CompletionResultType]::ParameterName, 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or earliest, latest, max-timestamp (repeatable)')
+            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first')
+            [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to find it')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Print so many records from the place that was found on')
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Print so many records from the place that was found on')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--topic-partition', '--topic-partition', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--segment', '--segment', [CompletionResultType]::ParameterName, 'Only the segment that begins at this offset')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Zone of times in text: UTC, local, or a name like Europe/Vienna')
+            [CompletionResult]::new('--io', '--io', [CompletionResultType]::ParameterName, 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When text has colours; NO_COLOR in the environment turns them off too')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'With --key: every record with the key, not only the newest')
+            [CompletionResult]::new('--explain', '--explain', [CompletionResultType]::ParameterName, 'Show each step: segments considered, index entries, batches read')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'kfsck;completions' {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
@@ -97,6 +121,7 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
         'kfsck;help' {
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs')
             [CompletionResult]::new('dump-log', 'dump-log', [CompletionResultType]::ParameterValue, 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints')
+            [CompletionResult]::new('lookup', 'lookup', [CompletionResultType]::ParameterValue, 'Find a message by offset, by timestamp or by key')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -106,6 +131,9 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             break
         }
         'kfsck;help;dump-log' {
+            break
+        }
+        'kfsck;help;lookup' {
             break
         }
         'kfsck;help;completions' {

@@ -24,6 +24,7 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand --version 'Print version'
             cand ls 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
             cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
+            cand lookup 'Find a message by offset, by timestamp or by key'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -78,6 +79,28 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'kfsck;lookup'= {
+            cand --offset 'Where this offset is (repeatable)'
+            cand --timestamp 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or earliest, latest, max-timestamp (repeatable)'
+            cand --key 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first'
+            cand --method 'How to find it'
+            cand -n 'Print so many records from the place that was found on'
+            cand --limit 'Print so many records from the place that was found on'
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand --all 'With --key: every record with the key, not only the newest'
+            cand --explain 'Show each step: segments considered, index entries, batches read'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'kfsck;completions'= {
             cand -h 'Print help'
             cand --help 'Print help'
@@ -89,6 +112,7 @@ set edit:completion:arg-completer[kfsck] = {|@words|
         &'kfsck;help'= {
             cand ls 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
             cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
+            cand lookup 'Find a message by offset, by timestamp or by key'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -96,6 +120,8 @@ set edit:completion:arg-completer[kfsck] = {|@words|
         &'kfsck;help;ls'= {
         }
         &'kfsck;help;dump-log'= {
+        }
+        &'kfsck;help;lookup'= {
         }
         &'kfsck;help;completions'= {
         }

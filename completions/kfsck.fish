@@ -28,6 +28,7 @@ complete -c kfsck -n "__fish_kfsck_needs_command" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_needs_command" -s V -l version -d 'Print version'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "man" -d 'Print a man page'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -92,10 +93,35 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l stop-at-damage 
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l control -d 'Only control batches: transaction markers, KRaft control records'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l offset -d 'Where this offset is (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l timestamp -d 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or earliest, latest, max-timestamp (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l key -d 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l method -d 'How to find it' -r -f -a "auto\t'The true answer, by index where the log confirms what it says. A timestamp is looked for in the headers of all batches before it, since no index can be proven right with less'
+broker\t'What a broker (4.4) answers after an orderly start: wrong indexes, modification times and all'
+scan\t'The true answer without any index: every batch is read and checksummed'
+both\t'Broker against scan; a difference is a finding, and the exit status 4'"
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s n -l limit -d 'Print so many records from the place that was found on' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l segment -d 'Only the segment that begins at this offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+table\t''
+json\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l io -d 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read' -r -f -a "auto\t''
+mmap\t''
+pread\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l all -d 'With --key: every record with the key, not only the newest'
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l explain -d 'Show each step: segments considered, index entries, batches read'
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s q -l quiet -d 'No remarks on standard error, errors only'
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand man" -s h -l help -d 'Print help'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log completions man help" -f -a "man" -d 'Print a man page'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "man" -d 'Print a man page'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -38,6 +38,8 @@ pub struct Bench {
 pub enum Work {
     Bytes(u64),
     Records(u64),
+    /// Starts and ends of whole processes.
+    Processes(u64),
 }
 
 /// One of the things that are compared.
@@ -89,6 +91,11 @@ impl Bench {
         bench
     }
 
+    /// Whether everything is only tried, on small data.
+    pub fn is_test(&self) -> bool {
+        self.is_test
+    }
+
     /// Makes the file of a segment where there is none, and brings it into the page cache.
     pub fn file(&self, segment: &data::Segment) -> data::File {
         segment.file(self.is_test, self.is_written)
@@ -116,6 +123,7 @@ impl Bench {
         let (amount, unit) = match work {
             Work::Bytes(bytes) => (bytes as f64 / 1e9, "GB/s"),
             Work::Records(records) => (records as f64 / 1e6, "M records/s"),
+            Work::Processes(processes) => (processes as f64, "processes/s"),
         };
         println!("\n### {title}\n");
         println!("| {} rounds | {unit} | ratio | target |", self.rounds);

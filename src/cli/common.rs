@@ -162,9 +162,9 @@ impl Run {
         self.exit |= Exit::OPERATIONAL;
     }
 
-    /// Something that was asked for cannot be done: says why and goes on.
-    pub(crate) fn refused(&mut self, words: &str) {
-        complain(&words, None);
+    /// What was asked for cannot be had: says why and what to do.
+    pub(crate) fn refused(&mut self, why: &str, hint: Option<&str>) {
+        complain(&why, hint);
         self.exit |= Exit::OPERATIONAL;
     }
 

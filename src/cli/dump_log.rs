@@ -159,7 +159,7 @@ pub(crate) fn run(args: &DumpLogArgs) -> Exit {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => break,
             Err(Failure::Look(error)) => dump.run.failed(&error),
-            Err(Failure::NothingToShow(words)) => dump.run.refused(&words),
+            Err(Failure::NothingToShow(words)) => dump.run.refused(&words, None),
             Err(Failure::Say(error)) => {
                 dump.run.cannot_write(&error);
                 break;

@@ -7,6 +7,7 @@ pub mod exit;
 mod filter;
 mod generate;
 pub mod kafka_dump;
+mod lookup;
 mod ls;
 mod output;
 mod signals;
@@ -33,6 +34,7 @@ Examples:
   kfsck ls /data                                    what is in a log dir
   kfsck dump-log /data/orders-3                     every batch of a partition
   kfsck dump-log -r -n 10 /data/orders-3            its first ten records
+  kfsck lookup --timestamp -2h /data/orders-3       the first record of the last two hours
   kfsck dump-log --help                             windows, filters, formats
 
 Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could not be looked at, 16 usage";
@@ -43,6 +45,8 @@ enum Command {
     Ls(ls::LsArgs),
     /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
     DumpLog(Box<dump_log::DumpLogArgs>),
+    /// Find a message by offset, by timestamp or by key
+    Lookup(lookup::LookupArgs),
     /// Print the completions of a shell
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -74,6 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Arguments { command }) => match command {
             Command::Ls(args) => ls::run(&args),
             Command::DumpLog(args) => dump_log::run(&args),
+            Command::Lookup(args) => lookup::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },

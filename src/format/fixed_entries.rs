@@ -1,5 +1,7 @@
 //! What the three index files have in common: an array of entries of one size, without header or checksum.
 
+use std::cmp::Ordering;
+
 /// How many bytes at the end of an index Kafka searches first, because they are likely to be in the page cache.
 const WARM_SECTION: usize = 8192;
 
@@ -50,34 +52,46 @@ impl<'a, const N: usize> FixedEntries<'a, N> {
         slot
     }
 
-    /// The slot that Kafka's search takes among the first `slots` for the last key that is not above `target`.
-    ///
-    /// On ascending keys that is what any search finds. On keys out of order the answer depends on which
-    /// entries are looked at, so this looks at the same ones in the same order as a broker: first the oldest of
-    /// the warm section, then either the warm section or what lies before it, by halving.
-    ///
-    /// Source: Kafka `AbstractIndex` (`indexSlotRangeFor`, `binarySearch`).
+    /// The slot that [`floor_slot_by`] takes among the first `slots` for the last key that is not above `target`.
     pub(super) fn floor_slot<K: Ord>(&self, slots: usize, target: K, key: impl Fn(&[u8; N]) -> K) -> Option<usize> {
-        let last = slots.min(self.len()).checked_sub(1)?;
-        let compare = |slot| self.get(slot).map(|entry| key(entry).cmp(&target));
-        let first_warm = last.saturating_sub(WARM_SECTION.checked_div(N)?);
-        let (mut low, mut high) = if compare(first_warm)?.is_lt() {
-            (first_warm, last)
-        } else if compare(0)?.is_gt() {
-            return None;
-        } else {
-            (0, first_warm)
-        };
-        while low < high {
-            let middle = low.saturating_add(high.saturating_sub(low).div_ceil(2));
-            match compare(middle)? {
-                std::cmp::Ordering::Greater => high = middle.saturating_sub(1),
-                std::cmp::Ordering::Less => low = middle,
-                std::cmp::Ordering::Equal => return Some(middle),
-            }
-        }
-        Some(low)
+        let compare = |slot| self.get(slot).map(|entry| key(entry).cmp(&target)).ok_or(());
+        floor_slot_by(slots.min(self.len()), N, compare).ok().flatten()
     }
+}
+
+/// The slot that Kafka's search takes among the first `slots`, each of `entry_size` bytes, for the last key that is not
+/// above the target. `compare` says how the key in a slot compares with the target; it is asked for few of them.
+///
+/// On ascending keys that is what any search finds. On keys out of order the answer depends on which
+/// entries are looked at, so this looks at the same ones in the same order as a broker: first the oldest of
+/// the warm section, then either the warm section or what lies before it, by halving.
+///
+/// Errors: those of `compare`.
+///
+/// Source: Kafka `AbstractIndex` (`indexSlotRangeFor`, `binarySearch`).
+pub(crate) fn floor_slot_by<E>(
+    slots: usize,
+    entry_size: usize,
+    mut compare: impl FnMut(usize) -> Result<Ordering, E>,
+) -> Result<Option<usize>, E> {
+    let Some(last) = slots.checked_sub(1) else { return Ok(None) };
+    let first_warm = last.saturating_sub(WARM_SECTION.checked_div(entry_size).unwrap_or(WARM_SECTION));
+    let (mut low, mut high) = if compare(first_warm)?.is_lt() {
+        (first_warm, last)
+    } else if compare(0)?.is_gt() {
+        return Ok(None);
+    } else {
+        (0, first_warm)
+    };
+    while low < high {
+        let middle = low.saturating_add(high.saturating_sub(low).div_ceil(2));
+        match compare(middle)? {
+            Ordering::Greater => high = middle.saturating_sub(1),
+            Ordering::Less => low = middle,
+            Ordering::Equal => return Ok(Some(middle)),
+        }
+    }
+    Ok(Some(low))
 }
 
 #[cfg(test)]

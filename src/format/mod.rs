@@ -23,7 +23,7 @@ pub mod clean_shutdown;
 pub mod compression;
 pub mod control;
 pub mod file_name;
-mod fixed_entries;
+pub(crate) mod fixed_entries;
 pub mod flexible;
 pub mod leader_epoch;
 pub mod legacy;

@@ -34,6 +34,7 @@ mod escape_x86;
 pub mod json;
 pub mod kafka_format;
 pub mod log;
+pub mod lookup;
 pub mod overview;
 pub mod reporter;
 pub mod row;

@@ -1,4 +1,23 @@
-//! Where in a segment an offset is, by way of its offset index. The index is a hint: what it says is checked.
+//! Where offsets, timestamps and keys are.
+//!
+//! [`truth`] answers from the log: an index is no more than a hint there, which is checked. [`broker`] answers as a
+//! broker does, which believes its indexes. [`start_for`] is the hint for walks over one segment.
+
+pub mod broker;
+mod epochs;
+mod hint;
+pub mod key;
+#[cfg(test)]
+#[path = "locate/tests.rs"]
+mod lookup_tests;
+mod read;
+pub mod trace;
+pub mod truth;
+mod view;
+
+pub use trace::{Step, Trace};
+pub use truth::{OffsetAnswer, Reading};
+pub use view::{BatchPlace, PartitionView, RecordPlace, Segment, each_record_from};
 
 use super::batch_scan::streamed_crc;
 use super::resync::{LEAST_ZERO_FILL, LONGEST_CHAIN_IN_A_VALUE, LogSoFar};

@@ -1,0 +1,119 @@
+//! How an answer was found, step by step.
+
+use crate::format::{Offset, Position};
+
+/// One step of a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A segment was considered for an offset.
+    Segment {
+        /// Its base offset.
+        segment: Offset,
+    },
+    /// A broker's view on the largest timestamp of a segment.
+    LargestTimestamp {
+        /// Its base offset.
+        segment: Offset,
+        /// Milliseconds.
+        timestamp: i64,
+        /// Whether the file's modification time stands in, because the time index has no entry.
+        is_modification_time: bool,
+        /// Whether that reaches the timestamp that was asked for.
+        is_chosen: bool,
+    },
+    /// An entry of a time index was followed.
+    TimeIndexEntry {
+        /// The base offset of its segment.
+        segment: Offset,
+        /// Its number, from 0; `None` where no entry is low enough.
+        slot: Option<usize>,
+        /// What it says, or the base offset.
+        offset: Offset,
+        /// What it says, in milliseconds.
+        timestamp: Option<i64>,
+    },
+    /// An entry of an offset index was followed.
+    OffsetIndexEntry {
+        /// The base offset of its segment.
+        segment: Offset,
+        /// Its number, from 0; `None` where no entry is low enough, and the segment's start is taken.
+        slot: Option<usize>,
+        /// What it says, or the base offset.
+        offset: Offset,
+        /// What it says, as stored.
+        position: i64,
+    },
+    /// An entry of an offset index was not believed, because the log says otherwise.
+    EntryRefused {
+        /// The base offset of its segment.
+        segment: Offset,
+        /// Its number, from 0.
+        slot: usize,
+        /// What it says.
+        offset: Offset,
+        /// What it says, as stored.
+        position: i64,
+    },
+    /// The offset index has no entry at all, though the log is not empty: the file is missing, or all zero.
+    NoIndex {
+        /// The base offset of its segment.
+        segment: Offset,
+        /// Whether there is a file.
+        exists: bool,
+    },
+    /// Batches were read.
+    Batches {
+        /// The base offset of their segment.
+        segment: Offset,
+        /// Where the first of them begins.
+        from: Position,
+        /// How many.
+        count: u64,
+        /// Whether every one was checksummed, or only those that matter.
+        checksummed: bool,
+    },
+    /// What headers say does not fit together: the segment was read again with all checksums.
+    OddHeader {
+        /// The base offset of the segment.
+        segment: Offset,
+        /// Where.
+        position: Position,
+    },
+    /// A broker has recovered this segment when it started, because it has no offset index.
+    Recovered {
+        /// Its base offset.
+        segment: Offset,
+        /// How many bytes of the log it keeps.
+        size_in_bytes: u64,
+    },
+    /// A batch with an intact checksum whose records cannot be decoded was passed over.
+    Unreadable {
+        /// The base offset of its segment.
+        segment: Offset,
+        /// Where it begins.
+        position: Position,
+    },
+}
+
+/// The steps of one lookup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// In the order in which they were done.
+    pub steps: Vec<Step>,
+}
+
+impl Trace {
+    pub(super) fn add(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    /// How many batches were looked at.
+    pub fn batches_read(&self) -> u64 {
+        self.steps.iter().map(|step| if let Step::Batches { count, .. } = step { *count } else { 0 }).sum()
+    }
+
+    /// Whether an index was no help, because it is missing, empty or wrong.
+    pub fn index_was_no_help(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::EntryRefused { .. } | Step::NoIndex { .. }))
+    }
+}
