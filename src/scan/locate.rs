@@ -20,7 +20,7 @@ pub use truth::{OffsetAnswer, Reading};
 pub use view::{BatchPlace, PartitionView, RecordPlace, Segment, each_record_from};
 
 use super::batch_scan::streamed_crc;
-use super::resync::{LEAST_ZERO_FILL, LONGEST_CHAIN_IN_A_VALUE, LogSoFar};
+use super::resync::{LEAST_ZERO_FILL, LONGEST_RUN_IN_A_VALUE, LogSoFar};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
 use crate::format::offset_index::OffsetIndex;
 use crate::format::{Offset, Position};
@@ -58,7 +58,7 @@ fn leads_on(window: &mut Window<'_>, position: Position) -> Result<bool, StoreEr
     let end = window.storage().len();
     let mut so_far = LogSoFar::unknown();
     let mut at = position.0;
-    while at < end && at - position.0 <= LONGEST_CHAIN_IN_A_VALUE {
+    while at < end && at - position.0 <= LONGEST_RUN_IN_A_VALUE {
         let header = BatchHeader::read(window.at(at, RECORD_BATCH_OVERHEAD as u64)?).ok();
         match header.filter(|header| so_far.continues_with(header) && header.size_in_bytes() <= end - at) {
             Some(header) => {

@@ -1,11 +1,17 @@
 //! Finding the log again behind damage.
 //!
 //! A checksum alone does not make a batch one of *this* log: the payload of a mirrored or backed-up topic may hold
-//! whole valid batches of another. So a candidate counts only if
-//! 1. it does not lie inside a record of the damaged batch, as far as that batch can still be read,
-//! 2. header, offsets and leader epoch continue what was read before the damage, and
-//! 3. so does what *follows* it: batch after batch up to the end of the file, or to bytes that are again the header of
-//!    a (damaged) batch of this log. A batch inside a value is followed by the rest of a record.
+//! whole valid batches of another. What counts is where a run of intact batches leads:
+//!
+//! 1. to the end of the file, to a fill of zeros, to a damaged batch whose own length leads back to an intact one, or
+//!    further than any value reaches: such a run belongs to the log;
+//! 2. to bytes that are none of this: a value that ends, or a second batch whose header is destroyed. Then the records of
+//!    the damaged batch tell, as far as they can still be followed: one that covers the run makes it foreign, records that
+//!    end where the run begins make it the log's. Where they tell nothing, the run must fit between the offsets before the
+//!    damage and those of a run of the first kind behind it.
+//!
+//! The length of a damaged batch is believed only if no shorter way leads to the same place: a flipped length that happens
+//! to end at a batch would hide all those before.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,18 +19,18 @@ use super::batch_scan::{LEAST_HEADER, streamed_crc};
 use crate::format::Offset;
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
 use crate::format::bytes::{Reader, i64_at};
-use crate::format::compression::{Compression, DEFAULT_LIMIT};
+use crate::format::compression::Compression;
 use crate::store::StoreError;
 use crate::store::window::Window;
 
 /// What is known of a log before the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSoFar {
-    /// Offsets below this one have been seen (or lie before the segment).
+    /// The offset behind the latest batch (or the first of the segment).
     pub next_offset: Offset,
     /// First offset that cannot be in this segment any more: the next segment's base, exclusive.
     pub end_offset: Offset,
-    /// Highest leader epoch seen.
+    /// Leader epoch of the latest batch.
     pub latest_epoch: Option<i32>,
 }
 
@@ -41,14 +47,24 @@ impl LogSoFar {
         Self { next_offset: Offset(0), end_offset: Offset(i64::MAX), latest_epoch: None }
     }
 
-    /// Takes in the next batch.
+    /// Takes in the next batch. The latest batch counts, not the highest: no checksum covers base offset and epoch, and
+    /// one that was changed must not speak against all that follow.
     pub(super) fn take(&mut self, header: &BatchHeader) {
-        self.next_offset = self.next_offset.max(Offset(header.last_offset().0.saturating_add(1)));
-        self.latest_epoch = self.latest_epoch.max(header.partition_leader_epoch());
+        self.next_offset = Offset(header.last_offset().0.saturating_add(1));
+        self.latest_epoch = header.partition_leader_epoch().or(self.latest_epoch);
+        if header.last_offset() >= self.end_offset {
+            // The neighbour that the bound comes from does not belong to this log.
+            self.end_offset = Offset(i64::MAX);
+        }
     }
 
     /// Whether a batch with this header can come next.
     pub(super) fn continues_with(&self, header: &BatchHeader) -> bool {
+        header.check().is_ok() && self.continues_with_fields(header)
+    }
+
+    /// The same, whatever length and magic are.
+    fn continues_with_fields(&self, header: &BatchHeader) -> bool {
         let first = header.base_offset().unwrap_or(header.last_offset());
         let fields_are_possible = match header {
             BatchHeader::RecordBatch(batch) => {
@@ -62,8 +78,7 @@ impl LogSoFar {
             }
             BatchHeader::Message(message) => message.attributes as u8 >> 4 == 0 && message.timestamp >= -1,
         };
-        header.check().is_ok()
-            && header.compression().is_ok()
+        header.compression().is_ok()
             && fields_are_possible
             && self.next_offset <= first
             && first <= header.last_offset()
@@ -72,8 +87,10 @@ impl LogSoFar {
     }
 }
 
-/// How many bytes a false chain of batches can take: no value is larger than the largest batch.
-pub(super) const LONGEST_CHAIN_IN_A_VALUE: u64 = DEFAULT_LIMIT as u64;
+/// How many bytes a run of batches inside a value can take: sixteen times what a broker accepts unless told otherwise.
+pub(super) const LONGEST_RUN_IN_A_VALUE: u64 = 16 << 20;
+/// How many runs that lead nowhere are remembered.
+const MOST_RUNS: usize = 64;
 /// From how many zeros on they can only be preallocated space. A value without headers has one zero behind it, so a
 /// few of them behind a batch do not show that it belongs to the log.
 pub(super) const LEAST_ZERO_FILL: u64 = LEAST_HEADER + 1;
@@ -93,48 +110,164 @@ pub(super) fn next_intact(
     stop: Option<&AtomicBool>,
 ) -> Result<Option<u64>, StoreError> {
     let end = window.storage().len();
-    let mut search = Search { window, so_far: *so_far, end, work: 0, stop };
-    let Some(header) = header.filter(|header| so_far.continues_with(header)) else {
-        return search.from(damaged + 1);
-    };
-    // The header can be believed, so the damage is inside the batch: what it covers holds no batch of this log.
-    if let Claims::LeadTo(next) = search.follow_claims(damaged, header)? {
-        return Ok((next < end).then_some(next));
+    let mut search = Search { window, so_far: *so_far, damaged, end, work: 0, stop };
+    let found = search.behind(header)?;
+    let bound = Offset(i64::MAX);
+    if found.is_some() || so_far.end_offset == bound {
+        return Ok(found);
     }
-    let start = match header {
-        BatchHeader::RecordBatch(batch) => search.end_of_records(damaged, batch)?,
-        BatchHeader::Message(_) => damaged + 1,
-    };
-    search.from(start)
+    // The next segment's name may be wrong, or that file no part of this log.
+    search.so_far.end_offset = bound;
+    search.behind(header)
 }
 
 struct Search<'w, 's> {
     window: &'w mut Window<'s>,
     so_far: LogSoFar,
+    /// Where the broken batch begins.
+    damaged: u64,
     end: u64,
+    /// Bytes checksummed so far.
     work: u64,
     stop: Option<&'w AtomicBool>,
 }
 
+/// Where a run of intact batches leads.
+enum Run {
+    /// To where only this log can go on.
+    BelongsToTheLog,
+    LeadsNowhere {
+        /// Where it ends.
+        end: u64,
+        /// The offset behind its last batch.
+        next_offset: Offset,
+        /// Whether the beginning of a torn batch follows.
+        ends_torn: bool,
+    },
+}
+
+/// Where the length of a damaged batch leads.
+enum Claims {
+    /// To an intact batch, or exactly to the end of the file.
+    LeadTo(u64),
+    LeadNowhere,
+}
+
+/// What the records of the damaged batch say about a position.
+#[derive(PartialEq, Eq)]
+enum Records {
+    EndThere,
+    CoverIt,
+    TellNothing,
+}
+
 impl Search<'_, '_> {
+    fn behind(&mut self, header: Option<&BatchHeader>) -> Result<Option<u64>, StoreError> {
+        let header = match header {
+            Some(header) => Some(*header),
+            None => self.header_under_magic_2()?,
+        };
+        let Some(header) = header.filter(|header| self.so_far.continues_with_fields(header)) else {
+            return self.from(self.damaged + 1);
+        };
+        let mut start = self.damaged + 1;
+        if let BatchHeader::RecordBatch(batch) = &header {
+            let (records_end, is_whole) = self.end_of_records(batch)?;
+            if is_whole && (records_end == self.end || self.intact(records_end)?.is_some()) {
+                return Ok((records_end < self.end).then_some(records_end));
+            }
+            start = records_end.max(start);
+        }
+        if self.fits(self.damaged, &header)
+            && let Claims::LeadTo(next) = self.follow_claims(self.damaged, &header)?
+        {
+            let shorter = self.run_that_leads_to(start, next)?;
+            return Ok(shorter.or((next < self.end).then_some(next)));
+        }
+        self.from(start)
+    }
+
+    /// The header of the damaged batch under the magic that it should have: the field that stops reading may be all
+    /// that is wrong.
+    fn header_under_magic_2(&mut self) -> Result<Option<BatchHeader>, StoreError> {
+        let bytes = self.window.at(self.damaged, RECORD_BATCH_OVERHEAD as u64)?;
+        let header = bytes.first_chunk().map(RecordBatchHeader::read);
+        Ok(header.map(|header| BatchHeader::RecordBatch(RecordBatchHeader { magic: 2, ..header })))
+    }
+
     /// The first position from `start` on at which this log goes on.
     fn from(&mut self, start: u64) -> Result<Option<u64>, StoreError> {
+        let mut doubtful = Vec::new();
         let mut position = start;
+        while let Some(candidate) = self.next_intact_from(position, start)? {
+            match self.run_from(candidate)? {
+                Run::BelongsToTheLog => {
+                    let first = self.header_at(candidate)?.and_then(|header| header.base_offset());
+                    return Ok(self.first_of_the_log(&doubtful, first)?.or(Some(candidate)));
+                }
+                Run::LeadsNowhere { end, next_offset, ends_torn } => {
+                    if doubtful.len() < MOST_RUNS {
+                        doubtful.push((candidate, next_offset, ends_torn));
+                    }
+                    position = end.max(candidate + 1);
+                }
+            }
+        }
+        self.first_of_the_log(&doubtful, None)
+    }
+
+    /// Of runs that lead nowhere, the first that is the log's all the same. `behind` is the first offset of the run that
+    /// surely is, where there is one.
+    fn first_of_the_log(
+        &mut self,
+        doubtful: &[(u64, Offset, bool)],
+        behind: Option<Offset>,
+    ) -> Result<Option<u64>, StoreError> {
+        for &(position, next_offset, ends_torn) in doubtful {
+            let fits = behind.map_or(ends_torn, |behind| next_offset <= behind);
+            match self.records_about(position)? {
+                Records::EndThere => return Ok(Some(position)),
+                Records::TellNothing if fits => return Ok(Some(position)),
+                Records::TellNothing | Records::CoverIt => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first position from `start` on from which intact batches lead exactly to `next`.
+    fn run_that_leads_to(&mut self, start: u64, next: u64) -> Result<Option<u64>, StoreError> {
+        let before = self.so_far;
+        let mut position = start;
+        while let Some(candidate) = self.next_intact_from(position, start)?.filter(|&candidate| candidate < next) {
+            let mut at = candidate;
+            while at < next
+                && let Some(header) = self.intact(at)?
+            {
+                self.so_far.take(&header);
+                at += header.size_in_bytes();
+            }
+            self.so_far = before;
+            if at == next && self.records_about(candidate)? != Records::CoverIt {
+                return Ok(Some(candidate));
+            }
+            position = at.max(candidate + 1);
+        }
+        Ok(None)
+    }
+
+    /// The first intact batch from `position` on that can come next; the search began at `start`.
+    fn next_intact_from(&mut self, mut position: u64, start: u64) -> Result<Option<u64>, StoreError> {
         while position + LEAST_HEADER <= self.end {
             if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Ok(None);
             }
             let Some(candidate) = self.next_candidate(position)? else { return Ok(None) };
             position = candidate + 1;
-            let Some(size) = self.candidate_size(candidate)? else { continue };
-            if self.work.saturating_add(size) > WORK_AT_ONCE + (candidate - start) * WORK_PER_BYTE {
-                continue;
-            }
-            if self.intact(candidate)?.is_some() {
-                match self.chain_from(candidate)? {
-                    Chain::BelongsToTheLog => return Ok(Some(candidate)),
-                    Chain::EndsInForeignBytes { at } => position = at.max(position),
-                }
+            let header = self.header_at(candidate)?.filter(|header| self.fits(candidate, header));
+            let Some(size) = header.map(|header| header.size_in_bytes()) else { continue };
+            let affordable = WORK_AT_ONCE + candidate.saturating_sub(start) * WORK_PER_BYTE;
+            if self.work.saturating_add(size) <= affordable && self.intact(candidate)?.is_some() {
+                return Ok(Some(candidate));
             }
         }
         Ok(None)
@@ -157,11 +290,6 @@ impl Search<'_, '_> {
         Ok(None)
     }
 
-    /// The size of the batch that could begin here, if one could.
-    fn candidate_size(&mut self, position: u64) -> Result<Option<u64>, StoreError> {
-        Ok(self.header_at(position)?.filter(|header| self.fits(position, header)).map(|header| header.size_in_bytes()))
-    }
-
     fn header_at(&mut self, position: u64) -> Result<Option<BatchHeader>, StoreError> {
         Ok(BatchHeader::read(self.window.at(position, RECORD_BATCH_OVERHEAD as u64)?).ok())
     }
@@ -181,38 +309,47 @@ impl Search<'_, '_> {
     }
 
     /// Follows the batches from `position` on, of which the first is intact, to where they end.
-    fn chain_from(&mut self, position: u64) -> Result<Chain, StoreError> {
+    fn run_from(&mut self, position: u64) -> Result<Run, StoreError> {
         let before = self.so_far;
         let mut at = position;
-        let chain = loop {
+        let run = loop {
+            if at - position > LONGEST_RUN_IN_A_VALUE {
+                break Run::BelongsToTheLog;
+            }
             match self.intact(at)? {
                 Some(header) => {
                     self.so_far.take(&header);
                     at += header.size_in_bytes();
-                    if at - position > LONGEST_CHAIN_IN_A_VALUE {
-                        break Chain::BelongsToTheLog;
-                    }
                 }
-                None if self.log_goes_on(at)? => break Chain::BelongsToTheLog,
-                None => break Chain::EndsInForeignBytes { at },
+                None => break self.end_of_run(at)?,
             }
         };
         self.so_far = before;
-        Ok(chain)
+        Ok(run)
     }
 
-    /// Whether the bytes at `position`, which are no intact batch, can be the end of this log or a damaged batch of it.
-    fn log_goes_on(&mut self, position: u64) -> Result<bool, StoreError> {
+    /// What the bytes at `position`, which are no intact batch, say about the run that ends there.
+    fn end_of_run(&mut self, position: u64) -> Result<Run, StoreError> {
         let left = self.end.saturating_sub(position);
         if left == 0 || left >= LEAST_ZERO_FILL && self.window.is_zero(position..self.end)? {
-            return Ok(true);
+            return Ok(Run::BelongsToTheLog);
         }
-        if left >= RECORD_BATCH_OVERHEAD as u64 {
-            return Ok(self.header_at(position)?.is_some_and(|header| self.so_far.continues_with(&header)));
-        }
-        // A torn header must at least have an offset that can come next. Fewer bytes may as well end a value.
-        let offset = i64_at(self.window.at(position, left)?, 0);
-        Ok(offset.is_some_and(|offset| (self.so_far.next_offset.0..self.so_far.end_offset.0).contains(&offset)))
+        let next_offset = self.so_far.next_offset;
+        let can_come_next = next_offset.0..self.so_far.end_offset.0;
+        let header = self.header_at(position)?.filter(|header| self.so_far.continues_with(header));
+        let ends_torn = match header {
+            Some(header) if header.size_in_bytes() > left => true,
+            Some(header) => match self.follow_claims(position, &header)? {
+                Claims::LeadTo(_) => return Ok(Run::BelongsToTheLog),
+                Claims::LeadNowhere => false,
+            },
+            // A torn header must at least have an offset that can come next. Fewer bytes may as well end a value.
+            None => {
+                left < RECORD_BATCH_OVERHEAD as u64
+                    && i64_at(self.window.at(position, left)?, 0).is_some_and(|offset| can_come_next.contains(&offset))
+            }
+        };
+        Ok(Run::LeadsNowhere { end: position, next_offset, ends_torn })
     }
 
     /// Goes from the damaged batch at `position` to where its length leads, and on over further damaged batches,
@@ -238,30 +375,49 @@ impl Search<'_, '_> {
         Ok(claims)
     }
 
-    /// Where the records of a damaged, uncompressed batch end, as far as they can still be followed. No batch of the
-    /// log begins before.
-    fn end_of_records(&mut self, position: u64, header: &RecordBatchHeader) -> Result<u64, StoreError> {
+    /// Where the records of the damaged batch, if it is not compressed, can be followed to, and whether that is the end
+    /// of the last of them. No batch of the log begins before.
+    fn end_of_records(&mut self, header: &RecordBatchHeader) -> Result<(u64, bool), StoreError> {
         if Compression::from_id(header.attributes as u8 & 0x07) != Some(Compression::None) {
-            return Ok(position + 1);
+            return Ok((self.damaged + 1, false));
         }
-        let claimed = position.saturating_add(BatchHeader::RecordBatch(*header).size_in_bytes());
-        let mut last_record = position;
-        let mut at = position + RECORD_BATCH_OVERHEAD as u64;
+        let claimed = self.damaged.saturating_add(BatchHeader::RecordBatch(*header).size_in_bytes());
+        let mut last_record = self.damaged;
+        let mut at = self.damaged + RECORD_BATCH_OVERHEAD as u64;
         for index in 0..header.records_count {
-            match self.record_size(at, index)? {
+            match self.record_size(at, index)?.map(|size| at.saturating_add(size)) {
                 // Torn in the middle of a record, as the batch's own length says too.
-                Some(size) if at.saturating_add(size) > self.end && at.saturating_add(size) <= claimed => {
-                    return Ok(self.end);
-                }
-                Some(size) if at.saturating_add(size) <= self.end => {
+                Some(record_end) if record_end > self.end && record_end <= claimed => return Ok((self.end, false)),
+                Some(record_end) if record_end <= self.end => {
                     last_record = at;
-                    at += size;
+                    at = record_end;
                 }
                 // Either this record is broken or the length of the one before.
-                _ => return Ok(last_record + 1),
+                _ => return Ok((last_record + 1, false)),
             }
         }
-        Ok(at)
+        Ok((at, true))
+    }
+
+    /// Whether a record of the damaged batch, followed from behind its header without knowing how many there are, covers
+    /// `position`, or whether they end there.
+    fn records_about(&mut self, position: u64) -> Result<Records, StoreError> {
+        let mut at = self.damaged + RECORD_BATCH_OVERHEAD as u64;
+        for index in 0.. {
+            if at >= position {
+                return Ok(match (at == position, index) {
+                    (true, _) => Records::EndThere,
+                    // It begins where the header would be: there was no batch.
+                    (false, 0) => Records::TellNothing,
+                    (false, _) => Records::CoverIt,
+                });
+            }
+            match self.record_size(at, index)?.map(|size| at.saturating_add(size)) {
+                Some(record_end) if record_end <= self.end => at = record_end,
+                _ => break,
+            }
+        }
+        Ok(Records::TellNothing)
     }
 
     /// The size of the record at `position`, its length field included, if record `index` of a batch can be there.
@@ -282,17 +438,6 @@ impl Search<'_, '_> {
     }
 }
 
-enum Claims {
-    /// To an intact batch, or exactly to the end of the file.
-    LeadTo(u64),
-    LeadNowhere,
-}
-
-enum Chain {
-    BelongsToTheLog,
-    EndsInForeignBytes { at: u64 },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,7 +448,7 @@ mod tests {
         let storage = MemoryStorage::new("log", bytes);
         let mut window = Window::new(&storage);
         let end = window.storage().len();
-        let mut search = Search { window: &mut window, so_far, end, work: 0, stop: None };
+        let mut search = Search { window: &mut window, so_far, damaged: 0, end, work: 0, stop: None };
         assert_eq!(search.from(0).unwrap(), None);
         search.work
     }

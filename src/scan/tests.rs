@@ -224,6 +224,111 @@ fn a_torn_tail_that_ends_with_a_whole_foreign_batch_is_a_torn_tail() {
     }
 }
 
+/// `n` batches of one record and one size each.
+fn even_log(n: usize, codec: Compression) -> (Vec<u8>, usize) {
+    let mut bytes = Vec::new();
+    for at in 0..n {
+        let header = RecordBatchBuilder::plain_header(Offset(at as i64), 1000);
+        let mut builder = RecordBatchBuilder::new(header, codec);
+        builder.push(&RecordFields { value: Some(&[b'v'; 40]), ..RecordFields::default() });
+        builder.write(&mut bytes).unwrap();
+    }
+    let size = bytes.len() / n;
+    (bytes, size)
+}
+
+#[test]
+fn a_flipped_length_that_ends_at_another_batch_or_at_the_end_hides_nothing() {
+    for codec in [Compression::None, Compression::Lz4] {
+        let (healthy, size) = even_log(40, codec);
+        for covered in [2, 3, 17, 30] {
+            let mut bytes = healthy.clone();
+            let at = 10 * size + 8;
+            bytes[at..at + 4].copy_from_slice(&((covered * size - 12) as i32).to_be_bytes());
+            let (offsets, ends) = walk(&bytes);
+            let expected: Vec<i64> = (0..40).filter(|&offset| offset != 10).map(|offset| offset - 1).collect();
+            assert_eq!(offsets, expected, "{codec}: the length covers {covered} batches");
+            assert_eq!(damage(&ends[0]).3, Some(11 * size as u64));
+        }
+    }
+}
+
+#[test]
+fn a_foreign_segment_that_is_cut_inside_a_value_is_not_taken_whatever_is_left_of_the_header() {
+    let foreign = log(500, 6).0;
+    for cut in [foreign.len(), foreign.len() - 1, foreign.len() - 30, foreign.len() / 2] {
+        let holder = batch(2, 2, &foreign[..cut]);
+        let first = batch(0, 2, b"v");
+        let healthy = [first.clone(), holder.clone(), log(4, 3).0].concat();
+        let start = first.len();
+        for destroyed in [8..12, 8..16, 16..17, 23..27, 57..61, 0..17, 0..61] {
+            for fill in [0u8, 0xff] {
+                let mut bytes = healthy.clone();
+                bytes[start + destroyed.start..start + destroyed.end].fill(fill);
+                let (offsets, ends) = walk(&bytes);
+                let after = (start + holder.len()) as u64;
+                let what = format!("cut to {cut}, {destroyed:?} filled with {fill}");
+                if destroyed == (8..16) && fill == 0xff || !matches!(ends[0], ScanEnd::Damaged(_)) {
+                    continue;
+                }
+                assert_eq!(offsets, [0, 4, 6, 8], "{what}");
+                assert_eq!(damage(&ends[0]).3, Some(after), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_offset_or_epoch_does_not_speak_against_what_follows() {
+    let (healthy, positions) = log(0, 12);
+    for at in [0, 1, 4, 12, 13] {
+        let mut bytes = healthy.clone();
+        bytes[positions[2] + at] ^= 0x10;
+        bytes[positions[5] + 70] ^= 1;
+        let (offsets, ends) = walk(&bytes);
+        assert_eq!(offsets.len(), 11, "byte {at}: {offsets:?}");
+        assert_eq!(damage(&ends[0]).3, Some(positions[6] as u64), "byte {at}");
+    }
+}
+
+#[test]
+fn a_neighbour_that_is_none_of_this_log_does_not_hide_what_follows() {
+    let (mut bytes, positions) = log(100, 6);
+    bytes[positions[1] + 70] ^= 1;
+    for (base, next) in [(100, Some(101)), (100, Some(105)), (0, Some(50))] {
+        let storage = MemoryStorage::new("log", bytes.clone());
+        let so_far = LogSoFar::segment(Offset(base), next.map(Offset));
+        let mut scan = BatchScan::new(&storage, so_far, ScanOptions::default());
+        let mut shown = 0;
+        loop {
+            while scan.next_batch().unwrap().is_some() {
+                shown += 1;
+            }
+            if !scan.skip_damage() {
+                break;
+            }
+        }
+        assert_eq!(shown, 5, "base {base}, next {next:?}");
+    }
+}
+
+#[test]
+fn what_lies_between_two_destroyed_headers_is_shown() {
+    let (healthy, positions) = log(0, 60);
+    for destroyed in [17, 61, 70] {
+        for fill in [0u8, 0xee] {
+            let mut bytes = healthy.clone();
+            for at in [positions[5], positions[50]] {
+                bytes[at..at + destroyed].fill(fill);
+            }
+            let (offsets, ends) = walk(&bytes);
+            assert_eq!(offsets.len(), 58, "{destroyed} bytes of {fill}");
+            assert_eq!(damage(&ends[0]).3, Some(positions[6] as u64));
+            assert_eq!(damage(&ends[1]).3, Some(positions[51] as u64));
+        }
+    }
+}
+
 #[test]
 fn a_batch_whose_offsets_lie_before_what_was_read_does_not_end_the_damage() {
     let (mut bytes, positions) = log(10, 3);

@@ -269,7 +269,11 @@ impl Damage {
             }
             Self::Zero(at, len) => {
                 let at = at % log.len();
-                let end = (at + len).min(log.len());
+                // Zeros that end inside the part of a header that no checksum covers go on to where one does.
+                let covered =
+                    |end: usize| starts.iter().find(|&&start| start < end && end < start + 22).map(|start| start + 22);
+                let end = at + len;
+                let end = covered(end).unwrap_or(end).min(log.len());
                 log[at..end].fill(0);
             }
             Self::Append(bytes) => log.extend(bytes),
