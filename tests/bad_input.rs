@@ -163,6 +163,34 @@ fn a_length_field_of_2_gib_is_damage_and_what_follows_is_shown() {
 }
 
 #[test]
+fn a_codec_that_does_not_exist_is_damage_with_and_without_records() {
+    let header =
+        RecordBatchHeader { attributes: 7, records_count: 1, ..RecordBatchBuilder::plain_header(Offset(0), 0) };
+    let mut bytes = Vec::new();
+    write_batch(header, b"whatever", &mut bytes);
+    for options in [&["-f", "json"][..], &["-r", "-f", "json"]] {
+        let finished = dump(&bytes, options);
+        assert_eq!((finished.status, lines_of(&finished, "damaged").len()), (Some(4), 1), "{options:?}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_large_to_be_held_is_said_and_is_no_damage() {
+    let finished = dump(&batch(0, Compression::None, &[7; 5000]), &["-r", "-f", "json", "--max-batch-bytes", "4000"]);
+    assert_eq!((finished.status, lines_of(&finished, "damaged").len()), (Some(8), 0));
+    assert!(stderr(&finished).contains("are not shown: it has 5"), "{}", stderr(&finished));
+}
+
+#[test]
+fn a_directory_without_a_log_is_nothing_to_look_at() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("00000000000000000000.index"), b"").unwrap();
+    let finished = kfsck(dir.path(), ["dump-log", "."]);
+    assert_eq!(finished.status, Some(8));
+    assert!(stderr(&finished).contains("nothing to look at"), "{}", stderr(&finished));
+}
+
+#[test]
 fn a_valid_batch_that_claims_two_billion_records_is_damage_and_costs_no_memory() {
     let header = RecordBatchHeader { records_count: i32::MAX, ..RecordBatchBuilder::plain_header(Offset(0), 0) };
     let mut bytes = Vec::new();
@@ -170,7 +198,7 @@ fn a_valid_batch_that_claims_two_billion_records_is_damage_and_costs_no_memory()
     let damage = only_damage(&bytes);
     assert_eq!(damage["reason"], "recordsUnreadable");
     assert!(damage["message"].as_str().unwrap().contains("0 of the 2147483647"), "{damage}");
-    within_memory(&bytes, 32 << 10, &[]);
+    within_memory(&bytes, 32 << 10, &[], 4);
 }
 
 #[test]
@@ -179,12 +207,14 @@ fn a_compression_bomb_ends_at_the_limit() {
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
         let bytes = [batch(0, codec, &zeros), batch(1, Compression::None, b"v")].concat();
         let finished = dump(&bytes, &["-r", "-f", "json", "--max-batch-bytes", "10MiB"]);
-        assert_eq!(finished.status, Some(4), "{codec}");
-        let damages = lines_of(&finished, "damaged");
-        assert_eq!(damages.len(), 1, "{codec}");
-        assert!(damages[0]["message"].as_str().unwrap().contains("limit of 10485760 bytes"), "{}", damages[0]);
+        // Nobody looked, so nobody can call it damaged.
+        assert_eq!(finished.status, Some(8), "{codec}");
+        assert!(lines_of(&finished, "damaged").is_empty(), "{codec}");
+        let said = stderr(&finished);
+        assert!(said.contains("at position 0 are not shown") && said.contains("limit of 10485760 bytes"), "{said}");
+        assert!(said.contains("--max-batch-bytes"), "{said}");
         assert_eq!(lines_of(&finished, "record").len(), 1, "the batch behind it is shown");
-        within_memory(&bytes, 64 << 10, &["--max-batch-bytes", "10MiB"]);
+        within_memory(&bytes, 64 << 10, &["--max-batch-bytes", "10MiB"], 8);
         // Within the limit it is a batch like any other.
         let finished = dump(&bytes, &["-r", "-f", "json", "--value-format", "none"]);
         assert_eq!((finished.status, lines_of(&finished, "record").len()), (Some(0), 2), "{codec}");
@@ -192,7 +222,7 @@ fn a_compression_bomb_ends_at_the_limit() {
 }
 
 /// The same run again with so many KiB of data memory at the most.
-fn within_memory(bytes: &[u8], kib: u64, more: &[&str]) {
+fn within_memory(bytes: &[u8], kib: u64, more: &[&str], status: i32) {
     let dir = segment(bytes);
     let script = format!("ulimit -d {kib} && exec \"$0\" dump-log -r \"$@\" {NAME}");
     let output = Command::new("sh")
@@ -202,14 +232,14 @@ fn within_memory(bytes: &[u8], kib: u64, more: &[&str]) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(4), "with {kib} KiB: {said}");
+    assert_eq!(output.status.code(), Some(status), "with {kib} KiB: {said}");
 }
 
 #[test]
 fn a_huge_file_of_damage_is_read_in_bounded_memory() {
     let mut random = Random(11);
     let bytes: Vec<u8> = (0..48 << 20).map(|_| random.next() as u8).collect();
-    within_memory(&bytes, 24 << 10, &["--io", "pread"]);
+    within_memory(&bytes, 24 << 10, &["--io", "pread"], 4);
 }
 
 #[test]
@@ -332,6 +362,7 @@ fn a_command_line_that_makes_no_sense_is_answered_with_status_16() {
         (&["dump-log", "--record", NAME], "a similar argument exists: '--records'"),
         (&["dump-log", "--from-time", "yesterday", NAME], "RFC 3339"),
         (&["dump-log", "--key", "hex:1", NAME], "hexadecimal"),
+        (&["dump-log", "-n", "0", NAME], "0 is not in 1.."),
         (&["dump-log", "--tz", "Nowhere/Land", NAME], "is no time zone"),
     ] {
         let finished = kfsck(dir.path(), arguments);

@@ -89,6 +89,18 @@ fn windows_of_offsets_are_exact_whatever_the_indexes_say() {
 }
 
 #[test]
+fn a_changed_base_offset_does_not_end_a_window() {
+    let real = scenario("4.4.0", "transactions").log_dir(None, None).join("txn-mixed-0");
+    let copy = tempfile::tempdir().unwrap();
+    let name = "00000000000000000000.log";
+    let mut bytes = fs::read(real.join(name)).unwrap();
+    // The second batch, at position 99, says that it begins at offset 1026.
+    bytes[99 + 6] = 4;
+    fs::write(copy.path().join(name), bytes).unwrap();
+    assert_eq!(offsets(copy.path(), &["--from-offset=3", "--to-offset=7"]), [3, 4, 5, 6]);
+}
+
+#[test]
 fn windows_of_time_are_exact() {
     let truth = truth("3.9.2", "segments", "time-out-of-order-0");
     let directory = scenario("3.9.2", "segments").log_dir(None, None).join("time-out-of-order-0");

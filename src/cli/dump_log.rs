@@ -14,10 +14,11 @@ use super::output::write_out;
 use super::signals;
 use super::values::parse_size;
 use crate::format::batch::{BatchHeader, RecordBatch};
-use crate::format::compression::{DEFAULT_LIMIT, Decompressor};
+use crate::format::compression::{DEFAULT_LIMIT, DecompressError, Decompressor};
 use crate::format::control::ControlRecord;
 use crate::format::file_name::{FileKind, FileName, FileState};
 use crate::format::offset_index::OffsetIndex;
+use crate::format::record::RecordError;
 use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
 use crate::report::entries;
@@ -248,6 +249,9 @@ impl Dump<'_> {
             .filter(|file| file.name.state == FileState::Live && is_in_a_dump_of_a_partition(file.name.kind))
             .map(|file| (file.path(), file.name))
             .collect();
+        if files.is_empty() {
+            return Err(StoreError::NothingThere { path: partition.path }.into());
+        }
         files.sort_by_key(|(_, name)| (name.kind != FileKind::Log, name.base_offset, name.epoch));
         for (path, name) in files {
             match self.file(&path, name, Some(&partition)) {
@@ -389,9 +393,12 @@ impl Dump<'_> {
     }
 
     fn walk(&mut self, scan: &mut BatchScan<'_>, file: &str, may_change: bool) -> Outcome {
+        let mut is_past = false;
         loop {
             while let Some(batch) = scan.next_batch()? {
-                if self.args.filter.is_past(&batch.header) {
+                // One batch past the window may have a changed base offset, which no checksum covers.
+                let was_past = std::mem::replace(&mut is_past, self.args.filter.is_past(&batch.header));
+                if was_past && is_past {
                     return Ok(ControlFlow::Continue(()));
                 }
                 if self.args.filter.takes_batch(&batch.header) && self.is_delivered(&batch.header) {
@@ -433,9 +440,7 @@ impl Dump<'_> {
             self.batch_line(file, *position, header, true);
         }
         let Some(batch) = batch else {
-            let limit = self.args.rendering.max_batch_bytes;
-            let words = format!("the batch is larger than --max-batch-bytes {limit}: its records are not shown");
-            self.damaged(file, *position, header.size_in_bytes(), "batchTooLarge", &words);
+            self.too_large(file, *position, &format!("it has {} bytes", header.size_in_bytes()));
             return Ok(());
         };
         if self.records(batch, *position, file) == 0 && !self.args.filter.takes_whole_batches() {
@@ -449,6 +454,10 @@ impl Dump<'_> {
     fn batch_line(&mut self, file: &str, position: Position, header: &BatchHeader, is_valid: bool) {
         log::batch(&mut self.run.reporter, &mut self.run.output.buffer, file, position, header, is_valid);
         self.run.seen.batches += 1;
+        if let (Err(id), false) = (header.compression(), self.args.records) {
+            let words = format!("compression id {id} does not exist: nobody can read the records");
+            self.damaged(file, position, header.size_in_bytes(), "unknownCodec", &words);
+        }
     }
 
     /// The records of a batch; returns how many were wanted.
@@ -509,12 +518,25 @@ impl Dump<'_> {
             self.damaged(file, position, size, "malformedControlRecord", &words);
             taken += 1;
         }
-        if let Some(error) = problem {
+        if let Some(RecordError::Decompress(error @ (DecompressError::Limit { .. } | DecompressError::OutOfMemory))) =
+            &problem
+        {
+            self.too_large(file, position, &error.to_string());
+            taken += 1;
+        } else if let Some(error) = problem {
             let words = format!("the checksum holds, but the records cannot be read: {error}");
             self.damaged(file, position, size, "recordsUnreadable", &words);
             taken += 1;
         }
         taken
+    }
+
+    /// Records that are not shown because they would take too much memory: not looked at, which is no damage.
+    fn too_large(&mut self, file: &str, position: Position, why: &str) {
+        let limit = self.args.rendering.max_batch_bytes;
+        let words = format!("{file}: the records of the batch at position {position} are not shown: {why}");
+        self.run
+            .refused(&words, Some(&format!("--max-batch-bytes {limit} is the limit: give a larger one to see them")));
     }
 
     /// How a walk ended, where it did not end with the file.

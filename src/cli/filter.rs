@@ -27,7 +27,7 @@ pub(crate) struct Filter {
     to_time: Option<i64>,
 
     /// At most so many lines: records with --records, else batches
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
 
     /// Only records with this key: text, hex:… or base64:… (repeatable: any of them)
