@@ -110,6 +110,9 @@ fn kafka_dump_of(words: &[OsString]) -> Exit {
     };
     if args.plain_paths {
         args.files = kafka_dump::expanded(&args.files);
+        if args.files.is_empty() {
+            output::complain(&"nothing to look at: no log in any of the directories", None);
+        }
     }
     let mut exit = match kafka_dump::run(&args, &mut output::Stdout::new(), &mut std::io::stderr()) {
         Ok(exit) => exit,

@@ -84,11 +84,11 @@ pub(crate) fn terminal_width() -> Option<u16> {
 /// Says something on standard error: what, and on a second line what to do about it.
 pub(crate) fn complain(what: &dyn std::fmt::Display, hint: Option<&str>) {
     let mut line = b"kfsck: ".to_vec();
-    crate::report::text::escaped(&mut line, what.to_string().as_bytes());
+    crate::report::text::sentence(&mut line, what.to_string().as_bytes());
     line.push(b'\n');
     if let Some(hint) = hint {
         line.extend_from_slice(b"  ");
-        crate::report::text::escaped(&mut line, hint.as_bytes());
+        crate::report::text::sentence(&mut line, hint.as_bytes());
         line.push(b'\n');
     }
     // There is nobody left to tell that standard error is closed.

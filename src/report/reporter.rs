@@ -1,6 +1,6 @@
 //! Where rows go: into text, a table or JSON lines.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 
 use super::row::{Cell, Row};
 use jiff::tz::TimeZone;
@@ -28,6 +28,10 @@ pub enum Tone {
 /// The most rows that a table holds back to align its columns; a longer one goes on under a new head.
 const ROWS_A_TABLE: usize = 1000;
 
+/// The widest cell, in characters, that is never broken: times, numbers and words stay whole, however narrow the
+/// terminal is. The table may then be wider than the terminal.
+const NEVER_BROKEN: usize = 30;
+
 /// Turns rows into bytes of one format.
 pub struct Reporter {
     format: Format,
@@ -45,7 +49,8 @@ struct Columns {
 }
 
 impl Reporter {
-    /// A reporter of the given format; times in text are shown in `zone`, tables fit into `width` columns.
+    /// A reporter of the given format; times in text are shown in `zone`, wide columns of tables are broken so that
+    /// these fit into `width` columns if they can.
     pub fn new(format: Format, zone: TimeZone, width: Option<u16>) -> Self {
         Self { format, zone, width, color: false, table: None }
     }
@@ -137,11 +142,18 @@ impl Reporter {
         table.set_header(columns.titles.iter().copied());
         let is_number: Vec<bool> =
             (0..columns.titles.len()).map(|at| columns.rows.iter().any(|row| row[at].is_number)).collect();
+        let is_wide = |at: usize| columns.rows.iter().any(|row| row[at].text.chars().count() > NEVER_BROKEN);
+        let constraints: Vec<_> = (0..columns.titles.len())
+            .map(|at| match is_wide(at) {
+                true => ColumnConstraint::LowerBoundary(Width::Fixed(NEVER_BROKEN as u16)),
+                false => ColumnConstraint::ContentWidth,
+            })
+            .collect();
         for row in columns.rows {
             table.add_row(row.into_iter().map(|cell| cell.text));
         }
-        for (column, is_number) in table.column_iter_mut().zip(is_number) {
-            column.set_padding((0, 2));
+        for ((column, is_number), constraint) in table.column_iter_mut().zip(is_number).zip(constraints) {
+            column.set_padding((0, 2)).set_constraint(constraint);
             if is_number {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -150,5 +162,47 @@ impl Reporter {
             out.extend_from_slice(line.trim_end().as_bytes());
             out.push(b'\n');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::row::{Field, Value};
+
+    /// A table of one row in a terminal of 80 columns.
+    fn table(note: &str) -> String {
+        let mut reporter = Reporter::new(Format::Table, TimeZone::UTC, Some(80));
+        let fields = [
+            Field::new("offset", "offset", Value::Int(9_223_372_036_854_775_807)),
+            Field::new("firstTimestamp", "first timestamp", Value::Time(1_700_000_000_123)),
+            Field::new("lastTimestamp", "last timestamp", Value::Time(1_700_000_000_456)),
+            Field::new("producer", "producer", Value::Int(9_223_372_036_854_775_806)),
+            Field::new("note", "note", Value::Word(note)),
+        ];
+        let mut out = Vec::new();
+        reporter.row(&mut out, &Row::new("batch", &fields));
+        reporter.flush(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_of_short_cells_stay_whole_on_a_narrow_terminal() {
+        let short = table("thirty characters and no more!");
+        assert_eq!(short.lines().count(), 2, "{short}");
+        let row = short.lines().last().unwrap();
+        for cell in ["9223372036854775807", "2023-11-14T22:13:20.123Z", "2023-11-14T22:13:20.456Z", "and no more!"] {
+            assert!(row.contains(cell), "{short}");
+        }
+    }
+
+    #[test]
+    fn only_a_wide_column_is_broken_and_not_into_slivers() {
+        let words = "word ".repeat(20);
+        let wide = table(words.trim_end());
+        let lines: Vec<&str> = wide.lines().collect();
+        assert!(lines[1].contains("2023-11-14T22:13:20.123Z  2023-11-14T22:13:20.456Z"), "{wide}");
+        assert!(lines[1].ends_with("word word word word word"), "{wide}");
+        assert!((4..=6).contains(&lines.len()), "{wide}");
     }
 }

@@ -34,6 +34,21 @@ pub fn escaped(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
+/// Appends `value` with only what could drive a terminal escaped; quotes and backslashes stay. For sentences, which are
+/// read and not read back.
+pub fn sentence(out: &mut Vec<u8>, value: &[u8]) {
+    for chunk in value.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if is_unsafe_to_show(character) {
+                escaped_char(out, character);
+            } else {
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+        chunk.invalid().iter().for_each(|&byte| escaped_byte(out, byte));
+    }
+}
+
 /// Appends `value` as [`quoted`] does and returns true, if it is nothing but printable ASCII; else leaves `out` alone.
 #[inline]
 pub(super) fn quoted_if_ascii(out: &mut Vec<u8>, value: &[u8]) -> bool {
@@ -245,6 +260,14 @@ mod tests {
             assert_eq!(escape(format!("ä{character}x").as_bytes()), format!("ä{shown}x"));
             assert_eq!(unescape(&shown), character.to_string().as_bytes());
         }
+    }
+
+    #[test]
+    fn a_sentence_keeps_quotes_and_backslashes_and_nothing_that_drives_a_terminal() {
+        let mut out = Vec::new();
+        sentence(&mut out, "\"a\\b\" äöü \x1b[31m\n\u{202e}".as_bytes());
+        sentence(&mut out, b"\xff");
+        assert_eq!(String::from_utf8(out).unwrap(), r#""a\b" äöü \x1b[31m\n\u{202e}\xff"#);
     }
 
     #[test]

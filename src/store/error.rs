@@ -101,7 +101,7 @@ impl StoreError {
             },
             Self::NotAFile { .. } | Self::BeyondEnd { .. } | Self::TooLarge { .. } => None,
             Self::Shrunk { .. } => {
-                Some("a broker is probably writing to it: try again with --io pread, or stop the broker".to_owned())
+                Some("something is writing to it: run this again when the broker is stopped, or on a copy".to_owned())
             }
             Self::NothingThere { .. } => {
                 Some("give a log dir (one entry of log.dirs), a partition directory or a file in one".to_owned())

@@ -78,7 +78,7 @@ impl LogDir {
 /// Tells what a directory is, from its name and from the names of what is in it.
 ///
 /// Content goes before name: a log dir may well be called `kafka-logs-1`. An empty directory with the name of a
-/// partition is one.
+/// partition is one. The cache of tiered storage has files with the suffixes of a partition's, and is none.
 ///
 /// Errors: [`StoreError::Io`].
 pub fn identify(path: &Path) -> Result<Directory, StoreError> {
@@ -94,11 +94,16 @@ pub fn identify(path: &Path) -> Result<Directory, StoreError> {
     };
     Ok(if is_log_dir {
         Directory::LogDir(LogDir::from_listing(path, listing))
-    } else if name.is_some() || holds(Place::Partition) {
+    } else if !is_remote_log_index_cache(path) && (name.is_some() || holds(Place::Partition)) {
         Directory::Partition(PartitionDir::from_listing(path, listing, name))
     } else {
         Directory::Other
     })
+}
+
+fn is_remote_log_index_cache(path: &Path) -> bool {
+    let is_its_name = |path: &Path| path.file_name().is_some_and(|name| name == REMOTE_LOG_INDEX_CACHE);
+    is_its_name(path) || path.canonicalize().is_ok_and(|path| is_its_name(&path))
 }
 
 /// The files of which any one makes the directory around a partition a log dir.
@@ -185,6 +190,13 @@ mod tests {
         assert_eq!(partition("orders-3", &[SEGMENT, "meta.properties"]).segments().len(), 1);
         assert!(matches!(identified("data", &["junk", "etc/"]), Directory::Other));
         assert!(matches!(identified("data", &[]), Directory::Other));
+    }
+
+    #[test]
+    fn the_cache_of_tiered_storage_is_no_partition() {
+        let cached = ["23_aBcDeFgHiJkLmNoPqRsTuw.index", "23_aBcDeFgHiJkLmNoPqRsTuw.timeindex", SEGMENT];
+        assert!(matches!(identified("remote-log-index-cache", &cached), Directory::Other));
+        assert!(matches!(identified("remote-log-index-cache", &["meta.properties"]), Directory::LogDir(_)));
     }
 
     #[test]

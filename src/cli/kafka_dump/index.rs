@@ -136,7 +136,7 @@ impl Dump<'_> {
         Ok(max_timestamp)
     }
 
-    fn open_companion(&self, input: &Input, suffix: &str) -> Result<Box<dyn store::ReadStorage>, Stop> {
+    fn open_companion(&mut self, input: &Input, suffix: &str) -> Result<Box<dyn store::ReadStorage>, Stop> {
         let path = input.companion(suffix);
         self.open_log(&path)
             .map_err(|stop| with_trouble(stop, |trouble| Trouble { text: needed(&trouble.text, &path), ..trouble }))

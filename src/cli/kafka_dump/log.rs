@@ -12,7 +12,7 @@ use crate::report::kafka_format::log_lines::{
 };
 use crate::report::kafka_format::text::{put, put_int};
 use crate::report::kafka_format::{PayloadDecoder, Profile, Summary};
-use crate::scan::kafka_walk::{KafkaWalk, WalkedBatch};
+use crate::scan::kafka_walk::{KafkaWalk, WalkError, WalkedBatch};
 use crate::store::window::Window;
 
 use super::Dump;
@@ -32,7 +32,8 @@ impl Dump<'_> {
         let mut window = Window::new(&*storage);
         let mut walk = KafkaWalk::new(Position(0), Position(end));
         let mut sequence = OffsetSequence::new(self.profile());
-        while let Some(batch) = walk.next_batch(&mut window)? {
+        let is_live = self.live.is(&input.path);
+        while let Some(batch) = next_batch(&mut walk, &mut window, is_live)? {
             match self.batch(input, &batch, &mut window, &mut sequence) {
                 Err(Stop::Trouble(trouble)) => {
                     self.output.trouble(&input.shown, &trouble)?;
@@ -50,7 +51,9 @@ impl Dump<'_> {
             put(out, " invalid bytes at the end of ");
             out.extend_from_slice(input.name());
             put(out, "\n");
-            self.output.bits |= Exit::ERRORS_LEFT;
+            if !is_live {
+                self.output.bits |= Exit::ERRORS_LEFT;
+            }
         }
         Ok(storage.still_whole()?)
     }
@@ -100,6 +103,22 @@ impl Dump<'_> {
         };
         lines.print(&framed, &mut self.decompressor)
     }
+}
+
+/// The next batch. The zeros that a running broker has yet to write to end the walk as they end Kafka's tool, and are
+/// no damage.
+fn next_batch(walk: &mut KafkaWalk, window: &mut Window<'_>, is_live: bool) -> Result<Option<WalkedBatch>, Stop> {
+    let error = match walk.next_batch(window) {
+        Ok(batch) => return Ok(batch),
+        Err(error) => error,
+    };
+    if is_live
+        && matches!(error, WalkError::LengthTooSmall { .. })
+        && window.is_zero(walk.position().0..walk.end().0)?
+    {
+        return Err(Trouble::legal(format!("{error}: a running broker is writing to this file")).into());
+    }
+    Err(error.into())
 }
 
 /// The whole batch, which [`KafkaWalk`] found to be there.

@@ -7,14 +7,16 @@
 //! | bit | meaning |
 //! |-----|---------|
 //! | 4   | damage: a wrong checksum, bytes left at the end of a log, time index entries out of order, a producer snapshot that cannot be trusted, and whatever ends the original in an exception while a file is read, but for preallocated index space |
-//! | 8   | a file, or the log or index that an index needs, could not be read; a batch is larger than may be held in memory |
+//! | 8   | a file, or the log or index that an index needs, could not be read; a batch is larger than may be held in memory; nothing was looked at, since there was no file or only unknown ones |
 //! | 16  | usage |
 //!
 //! The other mismatches of the summary prove nothing and set no bit: entries that a follower wrote, preallocated space
-//! and compaction all cause them in healthy files.
+//! and compaction all cause them in healthy files. Neither does what follows the last batch of the segment that a running
+//! broker is writing to: an unfinished batch, or zeros.
 
 mod index;
 mod input;
+mod live;
 mod log;
 pub mod options;
 mod output;
@@ -34,9 +36,10 @@ use crate::report::kafka_format::file_lines::{
 use crate::report::kafka_format::text::put;
 use crate::report::kafka_format::{Profile, Summary};
 use crate::store::expand::{Selection, Target, expand};
-use crate::store::{self, ReadStorage};
+use crate::store::{self, ReadPolicy, ReadStorage};
 
 use input::Input;
+use live::LiveSegment;
 pub use options::{KafkaDumpArgs, KafkaDumpCommand, UsageError, parse, speaks_kafka};
 use output::{Output, Stop, Trouble};
 
@@ -52,6 +55,8 @@ pub fn run(args: &KafkaDumpArgs, out: &mut dyn Write, err: &mut dyn Write) -> io
         output: Output::new(out, err),
         summary: Summary::new(args.profile),
         decompressor: Decompressor::new(args.max_batch_bytes),
+        live: LiveSegment::default(),
+        nothing_looked_at: true,
     };
     // Only needed to word the summary.
     let working_directory = std::env::current_dir().unwrap_or_default();
@@ -67,6 +72,9 @@ pub fn run(args: &KafkaDumpArgs, out: &mut dyn Write, err: &mut dyn Write) -> io
     dump.summary.write(&mut summary);
     dump.output.say(&summary)?;
     dump.output.finish()?;
+    if dump.nothing_looked_at {
+        dump.output.bits |= Exit::OPERATIONAL;
+    }
     Ok(dump.output.bits)
 }
 
@@ -99,6 +107,9 @@ struct Dump<'a> {
     output: Output<'a>,
     summary: Summary,
     decompressor: Decompressor,
+    live: LiveSegment,
+    /// No file so far, or only such as Kafka's tool does not know.
+    nothing_looked_at: bool,
 }
 
 impl Dump<'_> {
@@ -110,21 +121,23 @@ impl Dump<'_> {
         put(&mut self.output.buffer, "Dumping ");
         self.output.buffer.extend_from_slice(&input.shown);
         put(&mut self.output.buffer, "\n");
-        match input.suffix() {
-            Some(b".log") => self.log(input),
-            Some(b".checkpoint") if self.profile().knows_checkpoints() => self.log(input),
-            Some(b".index") => self.offset_index(input),
-            Some(b".timeindex") => self.time_index(input),
-            Some(b".snapshot") => self.producer_snapshot(input),
-            Some(b".txnindex") => self.txn_index(input),
+        let dump: fn(&mut Self, &Input) -> Result<(), Stop> = match input.suffix() {
+            Some(b".log") => Self::log,
+            Some(b".checkpoint") if self.profile().knows_checkpoints() => Self::log,
+            Some(b".index") => Self::offset_index,
+            Some(b".timeindex") => Self::time_index,
+            Some(b".snapshot") => Self::producer_snapshot,
+            Some(b".txnindex") => Self::txn_index,
             None if !self.profile().bears_names_without_dot() => {
-                Err(Trouble::operational("a name without a dot, which tells no kind of file").into())
+                return Err(Trouble::operational("a name without a dot, which tells no kind of file").into());
             }
             _ => {
                 let words = [b"Ignoring unknown file ", input.shown.as_slice(), b"\n"].concat();
-                Ok(self.output.say(&words)?)
+                return Ok(self.output.say(&words)?);
             }
-        }
+        };
+        self.nothing_looked_at = false;
+        dump(self, input)
     }
 
     fn producer_snapshot(&mut self, input: &Input) -> Result<(), Stop> {
@@ -167,8 +180,9 @@ impl Dump<'_> {
     }
 
     /// Opens a log that Kafka's tool would open.
-    fn open_log(&self, path: &Path) -> Result<Box<dyn ReadStorage>, Stop> {
-        let storage = store::open(path, self.args.read_policy)?;
+    fn open_log(&mut self, path: &Path) -> Result<Box<dyn ReadStorage>, Stop> {
+        let may_change = self.args.read_policy.may_change || self.live.is(path);
+        let storage = store::open(path, ReadPolicy { may_change, ..self.args.read_policy })?;
         if storage.len() > LARGEST {
             let text = format!("{} bytes are more than the {LARGEST} that a segment can have", storage.len());
             return Err(Trouble::damage(text).into());

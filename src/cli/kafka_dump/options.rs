@@ -3,12 +3,14 @@
 //! The rules are those of its option library: options may have one dash or two; a value follows as `=value` or as the
 //! next word, whatever that looks like; an empty value counts as none; `--` ends the options. Words that are no options
 //! are ignored, except where `--kafka-format` was given without `--files`: then they are paths. Options of all releases
-//! are known in all profiles. Two options are ours, `--kafka-format[=RELEASE]` and `--max-batch-bytes`.
+//! are known in all profiles. Two options are ours, `--kafka-format[=RELEASE]` and `--max-batch-bytes`. Behind the first,
+//! a next word that is a release, and not a file, is taken for its value.
 //!
 //! Source: Kafka `DumpLogSegments`, jopt-simple 5.0.4.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use crate::format::compression::DEFAULT_LIMIT;
 use crate::report::kafka_format::{ClassDecoder, DecoderClass, Profile};
@@ -104,8 +106,8 @@ enum Value {
     Required,
     /// A next word that looks like no option, or `=value`.
     Optional,
-    /// Only `=value`.
-    Attached,
+    /// `=value`, or a next word that is a release and no file.
+    Release,
 }
 
 const OPTIONS: [(&str, Value); 19] = [
@@ -126,7 +128,7 @@ const OPTIONS: [(&str, Value); 19] = [
     ("share-group-state-decoder", Value::None),
     ("help", Value::None),
     ("version", Value::None),
-    ("kafka-format", Value::Attached),
+    ("kafka-format", Value::Release),
     ("max-batch-bytes", Value::Required),
 ];
 
@@ -274,7 +276,7 @@ impl Given {
                     Some(words.next().ok_or_else(|| UsageError(format!("--{name} requires an argument")))?)
                 }
                 (Value::Optional, None) => words.next_if(|next| !looks_like_option(next.as_bytes())),
-                (Value::Attached, None) => None,
+                (Value::Release, None) => words.next_if(|next| is_release(next)),
             };
             given.options.push((name, value));
         }
@@ -298,6 +300,11 @@ impl Given {
             (value, None) => Ok(value),
         }
     }
+}
+
+/// Whether the word is meant as a release. A file of that name is more likely to be meant itself.
+fn is_release(word: &OsStr) -> bool {
+    word.to_string_lossy().parse::<Profile>().is_ok() && !Path::new(word).exists()
 }
 
 fn looks_like_option(word: &[u8]) -> bool {
@@ -339,9 +346,21 @@ mod tests {
     fn plain_paths_need_the_format_and_are_not_split() {
         let args = dump(&["--kafka-format=3.9", "a,b.log", "dir", "--deep-iteration"]);
         assert_eq!((args.files.len(), args.plain_paths, args.profile), (2, true, Profile::P38));
-        assert_eq!(dump(&["--kafka-format", "2.8"]).files, ["2.8"]);
         assert!(error(&["a.log"]).contains("--files"));
         assert!(error(&["--kafka-format=3.1", "a.log"]).contains("3.1"));
+    }
+
+    #[test]
+    fn a_release_may_follow_the_format_as_a_word_of_its_own() {
+        let args = dump(&["--kafka-format", "3.9", "a.log"]);
+        assert_eq!((args.files, args.profile), (vec![OsString::from("a.log")], Profile::P38));
+        assert_eq!(dump(&["--kafka-format", "P28", "--files", "a"]).profile, Profile::P28);
+        // No release: a path, as ever.
+        for word in ["a.log", "3.1", "src"] {
+            let args = dump(&["--kafka-format", word]);
+            assert_eq!((args.files, args.profile), (vec![OsString::from(word)], Profile::default()));
+        }
+        assert!(error(&["--kafka-format", "2.8"]).contains("files are missing"));
     }
 
     #[test]
