@@ -91,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 /// `dump-log` in Kafka's own spelling.
 fn kafka_dump_of(words: &[OsString]) -> Exit {
+    let mut exit = Exit::CLEAN;
     let mut args = match kafka_dump::parse(words.iter().cloned()) {
         Ok(kafka_dump::KafkaDumpCommand::Dump(args)) => args,
         Ok(kafka_dump::KafkaDumpCommand::Help) => {
@@ -109,12 +110,14 @@ fn kafka_dump_of(words: &[OsString]) -> Exit {
         }
     };
     if args.plain_paths {
-        args.files = kafka_dump::expanded(&args.files);
-        if args.files.is_empty() {
-            output::complain(&"nothing to look at: no log in any of the directories", None);
+        let (files, failed) = kafka_dump::expanded(&args.files);
+        args.files = files;
+        for error in &failed {
+            output::complain(error, error.hint().as_deref());
+            exit |= Exit::OPERATIONAL;
         }
     }
-    let mut exit = match kafka_dump::run(&args, &mut output::Stdout::new(), &mut std::io::stderr()) {
+    exit |= match kafka_dump::run(&args, &mut output::Stdout::new(), &mut std::io::stderr()) {
         Ok(exit) => exit,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::CLEAN,
         Err(error) => {

@@ -154,7 +154,7 @@ pub fn total(reporter: &mut Reporter, out: &mut Vec<u8>, partitions: u64, segmen
         line = format!("{}, ", counted(partitions, "partition"));
     }
     line = format!("{line}{}, {}", counted(segments, "segment"), size::human_text(size_in_bytes));
-    reporter.words(out, Some(super::reporter::Tone::Bad), line.as_bytes());
+    reporter.words(out, None, line.as_bytes());
 }
 
 fn counted(count: u64, what: &str) -> String {

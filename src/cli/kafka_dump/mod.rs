@@ -35,6 +35,7 @@ use crate::report::kafka_format::file_lines::{
 };
 use crate::report::kafka_format::text::put;
 use crate::report::kafka_format::{Profile, Summary};
+use crate::store::StoreError;
 use crate::store::expand::{Selection, Target, expand};
 use crate::store::{self, ReadPolicy, ReadStorage};
 
@@ -78,24 +79,39 @@ pub fn run(args: &KafkaDumpArgs, out: &mut dyn Write, err: &mut dyn Write) -> io
     Ok(dump.output.bits)
 }
 
-/// The paths with the logs and KRaft snapshots of each directory in its place. Whatever cannot be looked at stays, to be
-/// spoken of in its turn.
-pub fn expanded(paths: &[OsString]) -> Vec<OsString> {
-    let mut files = Vec::new();
+/// The paths with the logs and KRaft snapshots of each directory in its place, and the directories of which nothing came.
+pub fn expanded(paths: &[OsString]) -> (Vec<OsString>, Vec<StoreError>) {
+    let (mut files, mut failed) = (Vec::new(), Vec::new());
     for path in paths {
         if !Path::new(path).is_dir() {
             files.push(path.clone());
             continue;
         }
         for target in expand(&[path], &Selection::default()) {
-            let Ok(Target::Partition(partition)) = target else { continue };
-            let Ok(partition) = partition.read() else { continue };
+            let partition = match target {
+                Ok(Target::Partition(partition)) => partition.read(),
+                Ok(Target::File { path, .. }) => {
+                    files.push(path.into_os_string());
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            let partition = match partition {
+                Ok(partition) => partition,
+                Err(error) => {
+                    failed.push(error);
+                    continue;
+                }
+            };
             let mut found: Vec<_> = partition.files.iter().filter(|file| is_log(&file.name)).collect();
             found.sort_by_key(|file| (file.name.kind != FileKind::Log, file.name.base_offset, file.name.epoch));
+            if found.is_empty() {
+                failed.push(StoreError::NothingThere { path: partition.path.clone() });
+            }
             files.extend(found.iter().map(|file| file.path().into_os_string()));
         }
     }
-    files
+    (files, failed)
 }
 
 fn is_log(name: &FileName) -> bool {
