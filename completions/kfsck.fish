@@ -38,7 +38,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s f -l format -d 'text 
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l io -d 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
@@ -82,7 +82,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s f -l format -d 
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l io -d 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
@@ -107,7 +107,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s f -l format -d 't
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l io -d 'How files are read; mmap is fastest, pread survives files that are cut or fail while they are read' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''

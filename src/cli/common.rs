@@ -37,7 +37,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = parse_zone, global = true)]
     tz: TimeZone,
 
-    /// How files are read; mmap is fastest, pread survives files that are cut or fail while they are read
+    /// How files are read: by positional reads (pread, also what auto takes) or through a memory map
     #[arg(long, value_enum, default_value_t = IoArg::Auto, env = "KFSCK_IO", global = true)]
     io: IoArg,
 
