@@ -78,14 +78,14 @@ mod tests {
     #[test]
     fn paths_are_shown_as_java_shows_them() {
         for (argument, shown, absolute) in [
-            ("a.log", "a.log", "/work/a.log"),
-            ("./x//a.log/", "./x/a.log", "/work/./x/a.log"),
-            ("../a.log", "../a.log", "/work/../a.log"),
+            ("a.log", "a.log", "/base/a.log"),
+            ("./x//a.log/", "./x/a.log", "/base/./x/a.log"),
+            ("../a.log", "../a.log", "/base/../a.log"),
             ("//x///a.log//", "/x/a.log", "/x/a.log"),
             ("/", "/", "/"),
-            ("", "", "/work"),
+            ("", "", "/base"),
         ] {
-            let input = Input::new(OsStr::new(argument), Path::new("/work"));
+            let input = Input::new(OsStr::new(argument), Path::new("/base"));
             assert_eq!(String::from_utf8_lossy(&input.shown), shown);
             assert_eq!(input.absolute.as_os_str(), OsStr::new(absolute));
         }
