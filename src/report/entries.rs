@@ -1,4 +1,4 @@
-//! Words for the files beside the log: indexes and producer snapshots here, files of text in [`texts`].
+//! Words for the files beside the log: indexes and producer snapshots here, files of text in `texts`.
 //!
 //! One function a kind. It shows the entries in the order of the file, then what is not an entry: unused space in
 //! words, damage as a row of its own. Damage is here what makes bytes unreadable as a file of that kind; whether

@@ -8,7 +8,7 @@
 //!   one before, both walks meet the same batches: where `BatchScan` meets damage below such a header, it follows the
 //!   very lengths that this walk follows. At the first header that does not fit, the segment is walked again with all
 //!   checksums.
-//! - For an offset, the same walk from an entry of the offset index on (see [`hint`](super::hint)). Since offsets rise
+//! - For an offset, the same walk from an entry of the offset index on (see `hint`). Since offsets rise
 //!   in a log, everything before a batch that begins at or below the offset ends below it.
 //!
 //! No such thing holds for timestamps, which may come in any order: what a time index says could only be checked by
