@@ -30,7 +30,7 @@ use crate::scan::{
     locate,
 };
 use crate::store::expand::{PartitionTarget, Target, expand};
-use crate::store::partition::PartitionDir;
+use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open, read_small};
 
 /// The largest index that is read to find a starting point: the most that 31 bits of position can need.
@@ -219,6 +219,19 @@ struct Dump<'a> {
     transactions: Option<(PathBuf, TransactionOutcomes)>,
 }
 
+/// The partition that a file is in, its segments grouped once for all of them.
+struct Neighbours<'p> {
+    partition: &'p PartitionDir,
+    /// In order of base offset.
+    segments: Vec<SegmentFiles<'p>>,
+}
+
+impl<'p> Neighbours<'p> {
+    fn of(partition: &'p PartitionDir) -> Self {
+        Self { partition, segments: partition.segments() }
+    }
+}
+
 /// What is known of a file of batches from its surroundings.
 struct Surroundings {
     next_base_offset: Option<Offset>,
@@ -238,7 +251,8 @@ impl Dump<'_> {
             FileKind::Log => PartitionDir::read(parent).ok(),
             _ => None,
         };
-        self.file(path, name, partition.as_ref())
+        let neighbours = partition.as_ref().map(Neighbours::of);
+        self.file(path, name, neighbours.as_ref())
     }
 
     fn partition(&mut self, target: PartitionTarget) -> Outcome {
@@ -253,8 +267,9 @@ impl Dump<'_> {
             return Err(StoreError::NothingThere { path: partition.path }.into());
         }
         files.sort_by_key(|(_, name)| (name.kind != FileKind::Log, name.base_offset, name.epoch));
+        let neighbours = Neighbours::of(&partition);
         for (path, name) in files {
-            match self.file(&path, name, Some(&partition)) {
+            match self.file(&path, name, Some(&neighbours)) {
                 Err(Failure::Look(error)) => self.run.failed(&error),
                 Ok(ControlFlow::Continue(())) => {}
                 ended => return ended,
@@ -263,17 +278,17 @@ impl Dump<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn file(&mut self, path: &Path, name: FileName, partition: Option<&PartitionDir>) -> Outcome {
+    fn file(&mut self, path: &Path, name: FileName, neighbours: Option<&Neighbours<'_>>) -> Outcome {
         let done = match name.kind {
             FileKind::Log | FileKind::KraftSnapshot | FileKind::BootstrapSnapshot => {
-                let around = self.surroundings(path, &name, partition);
+                let around = self.surroundings(path, &name, neighbours);
                 if name.kind == FileKind::Log && !self.is_wanted(&name, &around) {
                     return Ok(ControlFlow::Continue(()));
                 }
                 if self.args.filter.isolation == Isolation::ReadCommitted
-                    && let Some(partition) = partition
+                    && let Some(neighbours) = neighbours
                 {
-                    self.learn_transactions(partition)?;
+                    self.learn_transactions(neighbours)?;
                 }
                 self.batches(path, &name, &around)
             }
@@ -294,11 +309,10 @@ impl Dump<'_> {
     }
 
     /// Walks over the whole partition once to learn which transactions were committed.
-    fn learn_transactions(&mut self, partition: &PartitionDir) -> Result<(), Failure> {
+    fn learn_transactions(&mut self, Neighbours { partition, segments }: &Neighbours<'_>) -> Result<(), Failure> {
         if self.transactions.as_ref().is_some_and(|(path, _)| *path == partition.path) {
             return Ok(());
         }
-        let segments = partition.segments();
         let bases: Vec<Offset> = segments.iter().map(|segment| segment.base_offset).collect();
         let log_start_offset = bases.first().copied().unwrap_or_default();
         let mut walk = TransactionWalk::new(log_start_offset, None, Some(signals::stop()));
@@ -333,18 +347,17 @@ impl Dump<'_> {
             || filter.to_offset.is_some_and(|end| name.base_offset.is_some_and(|base| base.0 >= end)))
     }
 
-    fn surroundings(&mut self, path: &Path, name: &FileName, partition: Option<&PartitionDir>) -> Surroundings {
+    fn surroundings(&mut self, path: &Path, name: &FileName, neighbours: Option<&Neighbours<'_>>) -> Surroundings {
         let nothing = Surroundings { next_base_offset: None, index: None, may_change: false };
-        let (Some(partition), Some(base)) = (partition.filter(|_| name.kind == FileKind::Log), name.base_offset) else {
+        let neighbours = neighbours.filter(|_| name.kind == FileKind::Log);
+        let (Some(Neighbours { segments, .. }), Some(base)) = (neighbours, name.base_offset) else {
             return nothing;
         };
-        let segments = partition.segments();
-        let next = segments.iter().map(|segment| segment.base_offset).filter(|&other| other > base).min();
-        let index = segments
-            .iter()
-            .find(|segment| segment.base_offset == base && name.state == FileState::Live)
-            .and_then(|segment| segment.offset_index)
-            .map(|index| index.path());
+        let next = segments.get(segments.partition_point(|segment| segment.base_offset <= base));
+        let next = next.map(|segment| segment.base_offset);
+        let own = segments.binary_search_by_key(&base, |segment| segment.base_offset).ok();
+        let own = own.filter(|_| name.state == FileState::Live).and_then(|at| segments.get(at));
+        let index = own.and_then(|segment| segment.offset_index).map(|index| index.path());
         let may_change = next.is_none() && self.run.broker_runs_on(path.parent().unwrap_or(path));
         Surroundings { next_base_offset: next, index, may_change }
     }
