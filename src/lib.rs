@@ -8,6 +8,7 @@
 #![deny(unsafe_code, missing_docs)]
 #![warn(rust_2018_idioms, unreachable_pub)]
 
+pub mod check;
 pub mod cli;
 pub mod format;
 pub mod report;

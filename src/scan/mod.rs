@@ -7,8 +7,10 @@ pub mod checkpoints;
 pub mod kafka_walk;
 pub mod locate;
 pub mod overview;
+pub mod producer_facts;
 pub mod resync;
 pub mod segment_ends;
+pub mod segment_facts;
 pub mod transactions;
 
 pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};
