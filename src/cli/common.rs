@@ -168,6 +168,12 @@ impl Run {
         self.exit |= Exit::OPERATIONAL;
     }
 
+    /// The command line asks for what does not go together: says why and what to do.
+    pub(crate) fn misused(&mut self, why: &str, hint: Option<&str>) {
+        complain(&why, hint);
+        self.exit |= Exit::USAGE;
+    }
+
     /// Something was looked at and is damaged.
     pub(crate) fn damage(&mut self) {
         self.seen.errors += 1;

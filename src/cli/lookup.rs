@@ -1,35 +1,38 @@
 //! `kfsck lookup`: where is this offset, this time or this key, and what is there?
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use super::common::{Common, Run};
 use super::exit::Exit;
 use super::signals;
 use super::values::{parse_bytes, parse_time};
-use crate::format::Offset;
 use crate::format::control::ControlRecord;
-use crate::format::file_name::{FileName, FileState};
+use crate::format::file_name::{FileKind, FileName, FileState};
 use crate::format::record::Record;
+use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
-use crate::report::log::{RecordLines, RecordStyle};
-use crate::report::lookup::{self, About, Answer, MODIFICATION_TIME, NO_VISIBLE_RECORD, Query};
+use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
+use crate::report::lookup::{self, About, Answer, MODIFICATION_TIME, NO_VISIBLE_RECORD, Query, Why};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
 use crate::scan::checkpoints::{Checkpointed, Checkpoints};
 use crate::scan::locate::broker::{Broker, Failure};
 use crate::scan::locate::key::{self, Matches};
 use crate::scan::locate::{
-    BatchPlace, OffsetAnswer, PartitionView, Reading, RecordPlace, Trace, each_record_from, truth,
+    BatchPlace, OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Step, Trace, each_record_from,
+    first_offset, truth, verify,
 };
-use crate::store::StoreError;
 use crate::store::expand::{Target, expand};
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::{ReadPolicy, StoreError, open};
 
 /// How much of a key or value a line of text shows, in bytes.
 const MOST_IN_TEXT: usize = 1024;
@@ -37,23 +40,24 @@ const MOST_IN_TEXT: usize = 1024;
 /// Arguments of `lookup`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("query").required(true).multiple(true))]
 pub(crate) struct LookupArgs {
     /// Partition directories, segments, or log dirs (an answer for each partition)
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
     /// Where this offset is (repeatable)
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_offset)]
-    #[arg(required_unless_present_any = ["timestamp", "key"])]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_offset, group = "query")]
     offset: Vec<Offset>,
 
-    /// The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or earliest, latest,
-    /// max-timestamp (repeatable)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_timestamp)]
+    /// The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest,
+    /// earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka's -1 to -6; the
+    /// last three are answered as by a broker without tiered storage (repeatable)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_timestamp, group = "query")]
     timestamp: Vec<Query>,
 
     /// The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first
-    #[arg(long, value_parser = clap::builder::ValueParser::new(parse_bytes))]
+    #[arg(long, value_parser = clap::builder::ValueParser::new(parse_bytes), group = "query")]
     key: Vec<Bytes>,
 
     /// With --key: every record with the key, not only the newest
@@ -135,6 +139,9 @@ fn parse_timestamp(text: &str) -> Result<Query, String> {
         "earliest" | "-2" => Ok(Query::Earliest),
         "latest" | "-1" => Ok(Query::Latest),
         "max-timestamp" | "-3" => Ok(Query::MaxTimestamp),
+        "earliest-local" | "-4" => Ok(Query::EarliestLocal),
+        "latest-tiered" | "-5" => Ok(Query::LatestTiered),
+        "earliest-pending-upload" | "-6" => Ok(Query::EarliestPendingUpload),
         _ => match parse_time(text) {
             Ok(timestamp) if timestamp >= 0 => Ok(Query::Timestamp(timestamp)),
             Ok(_) => Err(format!("{text:?} lies before 1970, and no record of Kafka's can be that old")),
@@ -147,7 +154,8 @@ fn parse_timestamp(text: &str) -> Result<Query, String> {
 pub(crate) fn run(args: &LookupArgs) -> Exit {
     let mut run = Run::start(&args.common, "lookup");
     if !args.key.is_empty() && matches!(args.method, Method::Broker | Method::Both) {
-        run.refused("no broker can look for a key", Some("use --method auto or scan with --key"));
+        let why = format!("--key and --method {} do not go together: no broker can look for a key", args.method.name());
+        run.misused(&why, Some("ask for keys in a run of their own, with --method auto or scan"));
         return run.finish();
     }
     let style = RecordStyle { key: BytesFormat::Auto, value: BytesFormat::Auto, most_in_text: MOST_IN_TEXT };
@@ -203,6 +211,26 @@ struct Place<'p> {
     dir: &'p str,
     view: PartitionView<'p>,
     checkpointed: Checkpointed,
+    /// Whether a running broker may be writing to the last segment.
+    may_change: bool,
+    /// Damage that was spoken of: segment and position.
+    told: RefCell<HashSet<(Offset, Position)>>,
+}
+
+impl Place<'_> {
+    fn segment_of(&self, base_offset: Offset) -> Option<&Segment<'_>> {
+        self.view.segments().iter().find(|segment| segment.base_offset == base_offset)
+    }
+
+    fn is_last(&self, base_offset: Offset) -> bool {
+        self.view.segments().last().is_some_and(|last| last.base_offset == base_offset)
+    }
+
+    /// The path of a segment's file whose name ends in `extension`.
+    fn file(&self, base_offset: Offset, extension: &str) -> String {
+        let log = self.segment_of(base_offset).map(Segment::path).unwrap_or_default();
+        path_text(&log.with_extension(extension))
+    }
 }
 
 /// An answer with what led to it and what it leads to.
@@ -234,18 +262,36 @@ impl Lookup<'_> {
     }
 
     fn partition(&mut self, dir: &PartitionDir, segment: Option<Offset>) -> Result<(), Failed> {
-        self.run.broker_runs_on(&dir.path);
+        let may_change = self.run.broker_runs_on(&dir.path);
         let checkpointed = self.checkpointed(dir);
         let dir_text = path_text(&dir.path);
         let name = dir.name.as_ref().map_or_else(|| dir_text.clone(), ToString::to_string);
-        let view = PartitionView::new(dir, segment, checkpointed.log_start_offset);
-        let place = Place { name: &name, dir: &dir_text, view, checkpointed };
+        let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change };
+        let view = PartitionView::read_by(dir, segment, checkpointed.log_start_offset, policy);
+        let place = Place { name: &name, dir: &dir_text, view, checkpointed, may_change, told: RefCell::default() };
+        let mut is_readable = true;
+        for path in logs_that_are_no_files(dir, segment) {
+            if let Err(error) = open(&path, policy) {
+                self.run.failed(&error);
+                is_readable = false;
+            }
+        }
+        if !is_readable && place.view.segments().is_empty() {
+            return Ok(());
+        }
         self.run.seen.segments += place.view.segments().len() as u64;
+        let done = self.queries(&place);
+        self.run.seen.files += place.view.reads().files();
+        self.run.seen.bytes += place.view.reads().bytes();
+        done
+    }
+
+    fn queries(&mut self, place: &Place<'_>) -> Result<(), Failed> {
         let queries = self.args.offset.iter().map(|offset| Query::Offset(*offset)).chain(self.args.timestamp.clone());
         for query in queries {
-            self.one(&place, &query)?;
+            self.one(place, &query)?;
         }
-        self.keys(&place)
+        self.keys(place)
     }
 
     /// What the log dir's checkpoints say about a partition.
@@ -276,18 +322,31 @@ impl Lookup<'_> {
         let found = match (method, broker) {
             (Method::Broker, Some((broker, _))) => broker,
             (_, Some((broker, cause))) => {
-                let truth = self.by_truth(place, query)?;
+                let truth = self.by_truth(place, query, Reading::Scan)?;
                 self.show(place, query, &truth)?;
+                let by_index = self.by_truth(place, query, Reading::Checked)?;
+                let mut is_index_at_fault = self.is_index_at_fault(place, &by_index.trace);
                 if !is_same(query, &broker.answer, &truth.answer) {
-                    let about = self.about(place, query);
                     let cause = cause.filter(|_| !broker.answer.found || broker.answer.reason.is_none());
+                    let (file, is_of_log) = file_at_fault(place, query, &broker, &truth);
+                    let next_step = match (cause, is_of_log) {
+                        (Some(_), _) => None,
+                        (None, true) => Some(format!("kfsck check {} has more", place.dir)),
+                        (None, false) => Some(format!("kfsck verify-index {} has more", place.dir)),
+                    };
+                    is_index_at_fault |= next_step.is_some() && !is_of_log;
+                    let why = Why { file: &file, cause, next_step: next_step.as_deref() };
+                    let about = self.about(place, query);
                     let (reporter, out) = (&mut self.run.reporter, &mut self.run.output.buffer);
-                    lookup::broker_differs(reporter, out, &about, &broker.answer, &truth.answer, cause);
+                    lookup::broker_differs(reporter, out, &about, &broker.answer, &truth.answer, &why);
                     self.run.damage();
+                }
+                if is_index_at_fault {
+                    self.note_index(place);
                 }
                 return self.run.output.drain().map_err(Failed::Say);
             }
-            (_, None) => self.by_truth(place, query)?,
+            (_, None) => self.by_truth(place, query, method.reading())?,
         };
         self.show(place, query, &found)
     }
@@ -313,12 +372,12 @@ impl Lookup<'_> {
         if !is_refused || reporter.format() != Format::Text {
             lookup::answer(reporter, out, &about, answer, &found.trace.steps, self.args.explain);
         }
-        if self.args.method == Method::Auto && found.trace.index_was_no_help() {
-            let name = place.name;
-            self.run.remark(format!(
-                "{name}: an offset index is missing or wrong and was passed over; kfsck verify-index {} has more",
-                place.dir
-            ));
+        if answer.reason == Some(BROKER_FAILS) {
+            self.run.damage();
+        }
+        self.tell_damage(place, &found.trace);
+        if self.args.method == Method::Auto && self.is_index_at_fault(place, &found.trace) {
+            self.note_index(place);
         }
         if let (Some((start, from)), Some(limit)) = (found.start, self.args.limit) {
             self.records(place, start, from, limit)?;
@@ -326,19 +385,71 @@ impl Lookup<'_> {
         self.run.output.drain().map_err(Failed::Say)
     }
 
-    fn by_truth(&mut self, place: &Place<'_>, query: &Query) -> Result<Found, Failed> {
-        let reading = self.args.method.reading();
+    /// Whether an index was no help. That of a segment that is being written may lag behind.
+    fn is_index_at_fault(&self, place: &Place<'_>, trace: &Trace) -> bool {
+        trace.helpless().any(|segment| !(place.may_change && place.is_last(segment)))
+    }
+
+    fn note_index(&mut self, place: &Place<'_>) {
+        let Place { name, dir, .. } = place;
+        self.run.remark(format!(
+            "{name}: an index is missing or wrong and was passed over; kfsck verify-index {dir} has more"
+        ));
+    }
+
+    /// Says once what of the log was passed over, because it is damaged.
+    fn tell_damage(&mut self, place: &Place<'_>, trace: &Trace) {
+        let next_step = format!("kfsck check {} has more", place.dir);
+        for step in &trace.steps {
+            let (segment, words, damaged);
+            let file;
+            match step {
+                Step::Damaged { segment: of, end } => {
+                    (segment, file, words) = (*of, place.file(*of, "log"), log::end_words(end));
+                    damaged = Damaged::of_end(&file, end, &words);
+                }
+                Step::Unreadable { segment: of, position, size_in_bytes } => {
+                    (segment, file) = (*of, place.file(*of, "log"));
+                    words = "the checksum holds, but the records cannot be read".to_owned();
+                    damaged = Some(Damaged {
+                        file: &file,
+                        position: *position,
+                        length: *size_in_bytes,
+                        reason: "recordsUnreadable",
+                        words: &words,
+                        next_intact: Some(Position(position.0.saturating_add(*size_in_bytes))),
+                        next_step: None,
+                    });
+                }
+                _ => continue,
+            }
+            let Some(mut line) = damaged else { continue };
+            if !place.told.borrow_mut().insert((segment, line.position)) {
+                continue;
+            }
+            if place.may_change && place.is_last(segment) && line.next_intact.is_none() {
+                let Damaged { file, words, position, .. } = line;
+                self.run.remark(format!("{file}: {words} (position {position}); a running broker is writing to it"));
+                continue;
+            }
+            line.next_step = Some(&next_step);
+            log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
+            self.run.damage();
+        }
+    }
+
+    fn by_truth(&mut self, place: &Place<'_>, query: &Query, reading: Reading) -> Result<Found, Failed> {
         let mut trace = Trace::default();
         let view = &place.view;
         let log_start = view.log_start_offset();
         Ok(match query {
             Query::Offset(offset) => {
                 let answer = truth::offset(view, *offset, reading, &mut trace)?;
-                self.of_offset(place, *offset, answer, trace)?
+                self.of_offset(place, *offset, answer, trace, None)?
             }
-            Query::Earliest => match truth::offset(view, log_start, reading, &mut trace)? {
+            Query::Earliest | Query::EarliestLocal => match truth::offset(view, log_start, reading, &mut trace)? {
                 answer @ OffsetAnswer::Batch { .. } => {
-                    let mut found = self.of_offset(place, log_start, answer, trace)?;
+                    let mut found = self.of_offset(place, log_start, answer, trace, None)?;
                     (found.answer.reason, found.answer.offset) = (None, Some(log_start));
                     found
                 }
@@ -350,12 +461,13 @@ impl Lookup<'_> {
             }
             Query::Timestamp(timestamp) => {
                 let record = truth::timestamp(view, *timestamp, reading, &mut trace)?;
-                self.of_record(place, record, trace)?
+                self.of_record(place, query, record, trace, None)?
             }
             Query::MaxTimestamp => {
                 let record = truth::max_timestamp(view, reading, &mut trace)?;
-                self.of_record(place, record, trace)?
+                self.of_record(place, query, record, trace, None)?
             }
+            Query::LatestTiered | Query::EarliestPendingUpload => not_tiered(trace),
             Query::Key(_) => Found { answer: Answer::default(), trace, start: None },
         })
     }
@@ -366,7 +478,7 @@ impl Lookup<'_> {
         let view = &place.view;
         let fails = |failure: &Failure, trace: Trace| {
             let words = format!("a broker fails here: {failure}");
-            (Found { answer: Answer::without_record(false, "brokerFails", words), trace, start: None }, None)
+            (Found { answer: Answer::without_record(false, BROKER_FAILS, words), trace, start: None }, None)
         };
         let mut loading = Trace::default();
         let broker = match Broker::start(view, &mut loading)? {
@@ -376,15 +488,15 @@ impl Lookup<'_> {
         let mut cause = None;
         let found = match query {
             Query::Offset(offset) => match broker.offset(*offset, &mut trace)? {
-                Ok(answer) => self.of_offset(place, *offset, answer, trace)?,
+                Ok(answer) => self.of_offset(place, *offset, answer, trace, Some(&broker))?,
                 Err(failure) => return Ok(fails(&failure, trace)),
             },
-            Query::Earliest => {
+            Query::Earliest | Query::EarliestLocal => {
                 let earliest_offset = broker.earliest()?;
                 let start = broker.log_start_offset();
                 match broker.offset(start, &mut trace)? {
                     Ok(answer @ OffsetAnswer::Batch { .. }) => {
-                        let mut found = self.of_offset(place, start, answer, trace)?;
+                        let mut found = self.of_offset(place, start, answer, trace, Some(&broker))?;
                         found.answer.reason = None;
                         (found.answer.offset, found.answer.leader_epoch) = (Some(start), earliest_offset.leader_epoch);
                         found
@@ -403,14 +515,15 @@ impl Lookup<'_> {
                     cause = self.cause(place, at, *timestamp, by_modification)?;
                 }
                 match broker.timestamp(*timestamp, &mut trace)? {
-                    Ok(record) => self.of_record(place, record, trace)?,
+                    Ok(record) => self.of_record(place, query, record, trace, Some(&broker))?,
                     Err(failure) => return Ok(fails(&failure, trace)),
                 }
             }
             Query::MaxTimestamp => match broker.max_timestamp(&mut trace)? {
-                Ok(record) => self.of_record(place, record.filter(|record| record.timestamp.is_some()), trace)?,
+                Ok(record) => self.of_record(place, query, record, trace, Some(&broker))?,
                 Err(failure) => return Ok(fails(&failure, trace)),
             },
+            Query::LatestTiered | Query::EarliestPendingUpload => not_tiered(trace),
             Query::Key(_) => Found { answer: Answer::default(), trace, start: None },
         };
         Ok((found, cause))
@@ -437,13 +550,15 @@ impl Lookup<'_> {
         target: Offset,
         answer: OffsetAnswer,
         trace: Trace,
+        broker: Option<&Broker<'_, '_>>,
     ) -> Result<Found, Failed> {
         let nothing =
             |reason, words, trace| Found { answer: Answer::without_record(false, reason, words), trace, start: None };
         Ok(match answer {
             OffsetAnswer::Batch { batch, is_behind_damage } => {
-                let mut found = self.of_batch(place, batch, target, trace)?;
-                if is_behind_damage {
+                let mut found = self.of_batch(place, batch, |record| record.offset >= target, trace, broker)?;
+                if found.answer.reason.is_some() {
+                } else if is_behind_damage {
                     found.answer.reason = Some("behindDamage");
                     found.answer.words = Some(format!("{target} may be in damaged bytes before it"));
                 } else if found.answer.offset.is_some_and(|offset| offset != target) {
@@ -482,35 +597,59 @@ impl Lookup<'_> {
         })
     }
 
-    fn of_record(&mut self, place: &Place<'_>, record: Option<RecordPlace>, trace: Trace) -> Result<Found, Failed> {
-        match record {
-            Some(record) => self.of_batch(place, record.batch, record.offset, trace),
-            None => {
-                let words = "no record is as new as that".to_owned();
-                Ok(Found { answer: Answer::without_record(false, "noneAtOrAfter", words), trace, start: None })
-            }
+    fn of_record(
+        &mut self,
+        place: &Place<'_>,
+        query: &Query,
+        record: Option<RecordPlace>,
+        trace: Trace,
+        broker: Option<&Broker<'_, '_>>,
+    ) -> Result<Found, Failed> {
+        let asks_for_most = *query == Query::MaxTimestamp;
+        let Some(found) = record else {
+            let answer = match asks_for_most {
+                true => Answer::without_record(false, "noTimestamp", "no record has a largest timestamp".to_owned()),
+                false => Answer::without_record(false, "noneAtOrAfter", "no record is as new as that".to_owned()),
+            };
+            return Ok(Found { answer, trace, start: None });
+        };
+        let is_it = |record: &Record<'_>| (record.offset, record.timestamp) == (found.offset, found.timestamp);
+        let mut of_record = self.of_batch(place, found.batch, is_it, trace, broker)?;
+        let answer = &mut of_record.answer;
+        (answer.offset, answer.timestamp) = (Some(found.offset), found.timestamp);
+        if asks_for_most && found.timestamp.is_none() {
+            answer.reason = Some("noTimestamp");
+            answer.words = Some("no record has a timestamp, and this is the first".to_owned());
         }
+        Ok(of_record)
     }
 
-    /// A batch that was found, with the first record at or above `from` that is in it or behind it.
-    fn of_batch(&mut self, place: &Place<'_>, batch: BatchPlace, from: Offset, trace: Trace) -> Result<Found, Failed> {
+    /// A batch that was found, with the first record that `is_wanted` in it or behind it: of those that are intact, or of
+    /// those that `broker` sends.
+    fn of_batch(
+        &mut self,
+        place: &Place<'_>,
+        batch: BatchPlace,
+        is_wanted: impl Fn(&Record<'_>) -> bool,
+        mut trace: Trace,
+        broker: Option<&Broker<'_, '_>>,
+    ) -> Result<Found, Failed> {
         let segment = place.view.segments().get(batch.segment).map(|segment| segment.base_offset);
         let mut answer = Answer {
             found: true,
             segment,
             position: Some(batch.position.0),
             size_in_bytes: Some(batch.header.size_in_bytes()),
-            batch: Some((batch.header.base_offset(), batch.header.last_offset())),
+            batch: Some((first_offset(&place.view, batch)?, batch.header.last_offset())),
             leader_epoch: batch.header.partition_leader_epoch(),
             ..Answer::default()
         };
         let (mut text, mut json) = (Vec::new(), Vec::new());
         let mut start = None;
         let (lines, run) = (&mut self.lines, &mut self.run);
-        each_record_from(&place.view, batch, from, |at, record| {
-            let Some(file) = place.view.segments().get(at.segment).map(|segment| path_text(&segment.path())) else {
-                return ControlFlow::Break(());
-            };
+        let mut take = |at: &BatchPlace, record: &Record<'_>| {
+            let file = place.view.segments().get(at.segment).map(|segment| path_text(&segment.path()));
+            let file = file.unwrap_or_default();
             start = Some((*at, record.offset));
             answer.offset = Some(record.offset);
             answer.timestamp = record.timestamp;
@@ -519,8 +658,25 @@ impl Lookup<'_> {
             let control = control_of(at, record);
             lines.json(&mut json, record, control.as_ref());
             lines.text(&mut text, record, control.as_ref(), run.reporter.zone());
-            ControlFlow::Break(())
-        })?;
+        };
+        match broker {
+            None => each_record_from(&place.view, batch, Offset(0), &mut trace, |at, record| {
+                if !is_wanted(record) {
+                    return ControlFlow::Continue(());
+                }
+                take(at, record);
+                ControlFlow::Break(())
+            })?,
+            Some(broker) => {
+                // A broker leaves checksums to those who get the bytes.
+                verify(&place.view, batch, &mut trace)?;
+                let sent = broker.of_first_record(batch, |at, record| is_wanted(record).then(|| take(at, record)))?;
+                if let Err(failure) = sent {
+                    answer.reason = Some("unreadable");
+                    answer.words = Some(format!("which a broker sends, and nobody can read: {failure}"));
+                }
+            }
+        }
         self.run.seen.records += u64::from(start.is_some());
         answer.record =
             String::from_utf8(json).ok().map(|json| json.trim_end().to_owned()).filter(|json| !json.is_empty());
@@ -534,8 +690,9 @@ impl Lookup<'_> {
     fn records(&mut self, place: &Place<'_>, start: BatchPlace, from: Offset, limit: u64) -> Result<(), Failed> {
         let mut left = limit;
         let mut failed = None;
+        let mut trace = Trace::default();
         let (lines, run) = (&mut self.lines, &mut self.run);
-        each_record_from(&place.view, start, from, |at, record| {
+        each_record_from(&place.view, start, from, &mut trace, |at, record| {
             if left == 0 || signals::is_stopped() {
                 return ControlFlow::Break(());
             }
@@ -559,6 +716,7 @@ impl Lookup<'_> {
                 }
             }
         })?;
+        self.tell_damage(place, &trace);
         failed.map_or(Ok(()), |error| Err(Failed::Say(error)))
     }
 
@@ -578,7 +736,7 @@ impl Lookup<'_> {
                 self.show(place, &query, &Found { answer, trace: trace.clone(), start: None })?;
             }
             for record in places {
-                let found = self.of_batch(place, record.batch, record.offset, trace.clone())?;
+                let found = self.of_record(place, &query, Some(record), trace.clone(), None)?;
                 self.show(place, &query, &found)?;
             }
         }
@@ -587,11 +745,45 @@ impl Lookup<'_> {
 }
 
 const OUT_OF_RANGE: &str = "outOfRange";
+const BROKER_FAILS: &str = "brokerFails";
+
+/// What is called like a log in use, and is a directory, a pipe, or a link that leads nowhere. A broker passes over it.
+fn logs_that_are_no_files(dir: &PartitionDir, segment: Option<Offset>) -> impl Iterator<Item = PathBuf> {
+    let is_log = move |name: FileName| {
+        name.kind == FileKind::Log
+            && name.state == FileState::Live
+            && (segment.is_none() || name.base_offset == segment)
+    };
+    let names = dir.foreign.iter().chain(&dir.directories);
+    names
+        .filter(move |name| name.to_str().and_then(FileName::parse).is_some_and(is_log))
+        .map(|name| dir.path.join(name))
+}
+
+/// The file that made a broker answer otherwise than the log demands, and whether it is a log.
+fn file_at_fault(place: &Place<'_>, query: &Query, broker: &Found, truth: &Found) -> (String, bool) {
+    let damaged = truth.trace.steps.iter().find_map(|step| match step {
+        Step::Damaged { segment, .. } | Step::Unreadable { segment, .. } => Some(*segment),
+        _ => None,
+    });
+    if let Some(segment) = damaged {
+        return (place.file(segment, "log"), true);
+    }
+    let asks_for_time = matches!(query, Query::Timestamp(_) | Query::MaxTimestamp);
+    let followed = broker.trace.steps.iter().rev().find_map(|step| match step {
+        Step::LargestTimestamp { segment, is_chosen: true, .. } if asks_for_time => Some(*segment),
+        Step::OffsetIndexEntry { segment, .. } if !asks_for_time => Some(*segment),
+        _ => None,
+    });
+    let last = place.view.segments().last().map(|last| last.base_offset);
+    let segment = followed.or(truth.answer.segment).or(last).unwrap_or(Offset(0));
+    (place.file(segment, if asks_for_time { "timeindex" } else { "index" }), false)
+}
 
 /// Whether two answers say the same of the log.
 fn is_same(query: &Query, broker: &Answer, truth: &Answer) -> bool {
     // With the ends of a log a broker tells the epoch that its leader epoch file has for them, which no batch tells.
-    if matches!(query, Query::Earliest | Query::Latest) {
+    if matches!(query, Query::Earliest | Query::EarliestLocal | Query::Latest) {
         return (broker.found, broker.offset) == (truth.found, truth.offset);
     }
     let told = |answer: &Answer| {
@@ -609,6 +801,11 @@ fn earliest(offset: Offset, leader_epoch: Option<i32>, trace: Trace) -> Found {
     let mut answer = Answer::without_record(true, "logEnd", "the log start, and no record is there".to_owned());
     (answer.offset, answer.leader_epoch) = (Some(offset), leader_epoch);
     Found { answer, trace, start: None }
+}
+
+fn not_tiered(trace: Trace) -> Found {
+    let words = "no tiered storage is known of this log".to_owned();
+    Found { answer: Answer::without_record(false, "noTieredStorage", words), trace, start: None }
 }
 
 fn latest(offset: Offset, leader_epoch: Option<i32>, place: &Place<'_>, trace: Trace) -> Found {
