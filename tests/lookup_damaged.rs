@@ -8,6 +8,8 @@
 //! - `timestamps` and `special` (-1 latest, -2 earliest, -3 largest timestamp, -4 earliest local, -5 latest tiered, -6
 //!   earliest pending upload): `[timestamp, offset, epoch]`, `null` or `"fails"`.
 //! - `loadFails`: the broker cannot load the partition at all.
+//!
+//! Changes that make a start rebuild producer state from a damaged log are left out: that is not played through.
 
 mod support;
 

@@ -19,7 +19,9 @@ use super::read::LogReader;
 use super::trace::{Step, Trace};
 use super::truth::OffsetAnswer;
 use super::view::{BatchPlace, PartitionView, RecordPlace, Segment, first_record, of_first_record};
-use crate::format::batch::{BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_LENGTH, LOG_OVERHEAD};
+use crate::format::batch::{
+    BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_LENGTH, LOG_OVERHEAD, RECORD_BATCH_OVERHEAD,
+};
 use crate::format::bytes::i32_at;
 use crate::format::record::{Record, RecordError};
 use crate::format::{Offset, Position};
@@ -48,6 +50,17 @@ pub enum Failure {
         position: Position,
         /// What is missing.
         cause: FrameError,
+    },
+    /// A magic below 0 stands where the timestamp or the wrapped messages are asked for (`IllegalArgumentException`,
+    /// `InvalidRecordException`).
+    #[error("the message at position {position} of segment {segment} has the magic {magic}")]
+    Magic {
+        /// Base offset of the segment.
+        segment: Offset,
+        /// Where the message begins.
+        position: Position,
+        /// Its magic.
+        magic: i8,
     },
     /// An index entry has a negative position (`IllegalArgumentException`).
     #[error("an entry of the offset index of segment {segment} has the position {position}")]
@@ -286,7 +299,7 @@ impl<'v, 'a> Broker<'v, 'a> {
         let mut batches = self.batches(at, from.max(self.log_start_offset), trace)?;
         let found = loop {
             let Some(place) = batches.next()? else { break None };
-            if stored(place.header.max_timestamp()) < timestamp {
+            if stored(batches.max_timestamp(place)?) < timestamp {
                 continue;
             }
             let record = batches
@@ -324,7 +337,7 @@ impl<'v, 'a> Broker<'v, 'a> {
         let mut batches = self.batches(at, offset, trace)?;
         let found = loop {
             let Some(place) = batches.next()? else { break None };
-            if stored(place.header.max_timestamp()) == timestamp {
+            if stored(batches.max_timestamp(place)?) == timestamp {
                 break match place.header.magic() {
                     0 => None,
                     _ => batches.first_record(place, |time, _| stored(time) == timestamp)?,
@@ -498,11 +511,35 @@ impl Batches {
         Ok(first.map_or(place.header.last_offset(), |first| first.offset))
     }
 
+    fn max_timestamp(&self, place: BatchPlace) -> Result<Option<i64>, Trouble> {
+        self.has_magic(place)?;
+        Ok(place.header.max_timestamp())
+    }
+
+    fn has_magic(&self, place: BatchPlace) -> Result<(), Failure> {
+        match place.header.magic() {
+            magic @ ..0 => Err(Failure::Magic { segment: self.segment, position: place.position, magic }),
+            _ => Ok(()),
+        }
+    }
+
     fn first_record(
         &mut self,
         place: BatchPlace,
         is_wanted: impl Fn(Option<i64>, Offset) -> bool,
     ) -> Result<Option<RecordPlace>, Trouble> {
+        if let (BatchHeader::Message(message), Some(offset)) = (&place.header, place.header.base_offset()) {
+            // A message that wraps none is its own record, and its key and value are not looked at.
+            let timestamp = if message.magic > 0 { place.header.max_timestamp() } else { None };
+            return Ok(is_wanted(timestamp, offset).then_some(RecordPlace { batch: place, offset, timestamp }));
+        }
+        self.has_magic(place)?;
+        let least = RECORD_BATCH_OVERHEAD as u64;
+        if matches!(place.header, BatchHeader::RecordBatch(_)) && place.header.size_in_bytes() < least {
+            let (segment, position, length) = (self.segment, place.position, place.header.length());
+            let cause = FrameError::LengthTooSmall { length, least: (RECORD_BATCH_OVERHEAD - LOG_OVERHEAD) as i32 };
+            return Err(Failure::Header { segment, position, cause }.into());
+        }
         let found = first_record(&mut self.reader, place, |record| is_wanted(record.timestamp, record.offset))?;
         let (segment, position) = (self.segment, place.position);
         Ok(found.map_err(|cause| Failure::Records { segment, position, cause })?)
