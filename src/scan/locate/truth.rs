@@ -470,6 +470,9 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
         if !matches!(walked, Walked::Odd) {
             damaged.into_iter().for_each(|damage| trace.ended(segment.base_offset, Some(&ScanEnd::Damaged(damage))));
         }
+        if matches!(walked, Walked::Found(_)) {
+            view.keep(at, walk.reader);
+        }
         Ok(walked)
     }
 

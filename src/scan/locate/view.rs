@@ -1,6 +1,6 @@
 //! A partition as a lookup sees it: names, and files that are opened when they are needed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -34,6 +34,8 @@ pub struct PartitionView<'a> {
     log_start_checkpoint: Option<Offset>,
     leader_epochs: Option<&'a NamedFile>,
     reads: Arc<Reads>,
+    /// What the batch of the latest answer was read with, and its segment: so that it is not read once more.
+    latest: RefCell<Option<(usize, LogReader)>>,
 }
 
 /// What was read of the files of segments.
@@ -119,12 +121,38 @@ impl<'a> PartitionView<'a> {
         let of_files = |files| Segment::of_files(files, policy, &reads);
         let segments = all.into_iter().filter(is_meant).filter_map(of_files).collect();
         let leader_epochs = dir.file(FileKind::LeaderEpochCheckpoint);
-        Self { segments, end, log_start_checkpoint, leader_epochs, reads }
+        Self { segments, end, log_start_checkpoint, leader_epochs, reads, latest: RefCell::default() }
     }
 
     /// A partition whose segments are given one by one, by base offset: in memory, for tests.
     pub fn of_segments(segments: Vec<Segment<'a>>, log_start_checkpoint: Option<Offset>) -> Self {
-        Self { segments, end: None, log_start_checkpoint, leader_epochs: None, reads: Arc::default() }
+        Self {
+            segments,
+            end: None,
+            log_start_checkpoint,
+            leader_epochs: None,
+            reads: Arc::default(),
+            latest: RefCell::default(),
+        }
+    }
+
+    /// Keeps what a batch of the segment at `at` was read with.
+    pub(super) fn keep(&self, at: usize, reader: LogReader) {
+        *self.latest.borrow_mut() = Some((at, reader));
+    }
+
+    /// Hands `read` what the segment at `at` was read with, if that was the latest, or else the same anew.
+    fn with_reader<T>(
+        &self,
+        at: usize,
+        read: impl FnOnce(&mut LogReader) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(segment) = self.segments.get(at) else { return Ok(None) };
+        let kept = self.latest.take().filter(|(segment, _)| *segment == at);
+        let mut reader = kept.map_or_else(|| segment.reader(), |(_, reader)| Ok(reader))?;
+        let done = read(&mut reader)?;
+        self.keep(at, reader);
+        Ok(Some(done))
     }
 
     /// What was read so far.
@@ -402,17 +430,18 @@ fn each_batch_from(
     show: &mut impl FnMut(&BatchPlace, &RecordBatch<'_>) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let mut next = start.position;
-    if let Some(segment) = view.segments.get(start.segment) {
-        // Most often the first batch is all that is wanted: no more than that is read.
-        let mut reader = segment.reader()?;
+    // Most often the first batch is all that is wanted: no more than that is read.
+    let is_enough = view.with_reader(start.segment, |reader| {
         if reader.damage_of(start.position.0, &start.header)?.is_none()
             && let Some(batch) = reader.batch(start.position.0, &start.header)?
         {
             next = Position(start.position.0 + start.header.size_in_bytes());
-            if show(&start, &batch).is_break() {
-                return Ok(());
-            }
+            return Ok(show(&start, &batch).is_break());
         }
+        Ok(false)
+    })?;
+    if is_enough == Some(true) {
+        return Ok(());
     }
     for (at, segment) in view.segments.iter().enumerate().skip(start.segment) {
         let log = segment.log()?;
@@ -442,11 +471,11 @@ fn each_batch_from(
 ///
 /// Errors: a file could not be read.
 pub fn first_offset(view: &PartitionView<'_>, place: BatchPlace) -> Result<Option<Offset>, StoreError> {
-    let (None, Some(segment)) = (place.header.base_offset(), view.segments.get(place.segment)) else {
-        return Ok(place.header.base_offset());
-    };
-    let first = first_record(&mut segment.reader()?, place, |_| true)?;
-    Ok(first.ok().flatten().map(|record| record.offset))
+    if let Some(base_offset) = place.header.base_offset() {
+        return Ok(Some(base_offset));
+    }
+    let first = view.with_reader(place.segment, |reader| first_record(reader, place, |_| true))?;
+    Ok(first.and_then(Result::ok).flatten().map(|record| record.offset))
 }
 
 /// Looks at the checksum of the batch at `place`; `trace` tells if it does not hold.
@@ -454,7 +483,7 @@ pub fn first_offset(view: &PartitionView<'_>, place: BatchPlace) -> Result<Optio
 /// Errors: a file could not be read.
 pub fn verify(view: &PartitionView<'_>, place: BatchPlace, trace: &mut Trace) -> Result<(), StoreError> {
     let Some(segment) = view.segments.get(place.segment) else { return Ok(()) };
-    let damage = segment.reader()?.damage_of(place.position.0, &place.header)?;
-    trace.ended(segment.base_offset, damage.map(ScanEnd::Damaged).as_ref());
+    let damage = view.with_reader(place.segment, |reader| reader.damage_of(place.position.0, &place.header))?;
+    trace.ended(segment.base_offset, damage.flatten().map(ScanEnd::Damaged).as_ref());
     Ok(())
 }
