@@ -1,5 +1,8 @@
 //! `kfsck lookup`: where is this offset, this time or this key, and what is there?
 
+mod args;
+mod faults;
+
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io;
@@ -7,18 +10,19 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use clap::{ArgGroup, Args, ValueEnum};
+pub(crate) use args::LookupArgs;
+use args::Method;
+use faults::{file_at_fault, logs_that_are_no_files};
 
-use super::common::{Common, Run};
+use super::common::Run;
 use super::exit::Exit;
 use super::signals;
-use super::values::{parse_bytes, parse_time};
 use crate::format::control::ControlRecord;
-use crate::format::file_name::{FileKind, FileName, FileState};
+use crate::format::file_name::{FileName, FileState};
 use crate::format::record::Record;
 use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
-use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
+use crate::report::log::{RecordLines, RecordStyle};
 use crate::report::lookup::{self, About, Answer, MODIFICATION_TIME, NO_VISIBLE_RECORD, Query, Why};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
@@ -26,8 +30,8 @@ use crate::scan::checkpoints::{Checkpointed, Checkpoints};
 use crate::scan::locate::broker::{Broker, Failure};
 use crate::scan::locate::key::{self, Matches};
 use crate::scan::locate::{
-    BatchPlace, OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Step, Trace, each_record_from,
-    first_offset, truth, verify,
+    BatchPlace, OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Trace, each_record_from, first_offset,
+    truth, verify,
 };
 use crate::store::expand::{Target, expand};
 use crate::store::log_dir::log_dir_of;
@@ -36,119 +40,6 @@ use crate::store::{ReadPolicy, StoreError, open};
 
 /// How much of a key or value a line of text shows, in bytes.
 const MOST_IN_TEXT: usize = 1024;
-
-/// Arguments of `lookup`.
-#[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
-#[command(group = ArgGroup::new("query").required(true).multiple(true))]
-pub(crate) struct LookupArgs {
-    /// Partition directories, segments, or log dirs (an answer for each partition)
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-
-    /// Where this offset is (repeatable)
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_offset, group = "query")]
-    offset: Vec<Offset>,
-
-    /// The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest,
-    /// earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka's -1 to -6; the
-    /// last three are answered as by a broker without tiered storage (repeatable)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_timestamp, group = "query")]
-    timestamp: Vec<Query>,
-
-    /// The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first
-    #[arg(long, value_parser = clap::builder::ValueParser::new(parse_bytes), group = "query")]
-    key: Vec<Bytes>,
-
-    /// With --key: every record with the key, not only the newest
-    #[arg(long, requires = "key")]
-    all: bool,
-
-    /// How to find it
-    #[arg(long, value_enum, default_value_t = Method::Auto)]
-    method: Method,
-
-    /// Show each step: segments considered, index entries, batches read
-    #[arg(long)]
-    explain: bool,
-
-    /// Print so many records from the place that was found on
-    #[arg(short = 'n', long, value_name = "N")]
-    limit: Option<u64>,
-
-    #[command(flatten)]
-    common: Common,
-}
-
-type Bytes = Vec<u8>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Method {
-    /// The true answer, by index where the log confirms what it says. A timestamp is looked for in the headers of all
-    /// batches before it, since no index can be proven right with less
-    Auto,
-    /// What a broker (4.4) answers after an orderly start: wrong indexes, modification times and all
-    Broker,
-    /// The true answer without any index: every batch is read and checksummed
-    Scan,
-    /// Broker against scan; a difference is a finding, and the exit status 4
-    Both,
-}
-
-impl Method {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Broker => "broker",
-            Self::Scan => "scan",
-            Self::Both => "both",
-        }
-    }
-
-    fn reading(self) -> Reading {
-        match self {
-            Self::Auto => Reading::Checked,
-            Self::Broker | Self::Scan | Self::Both => Reading::Scan,
-        }
-    }
-}
-
-const EXAMPLES: &str = "\
-An offset that compaction has removed is answered with the next record. An offset equal to the log end, a time after
-the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the log is refused
-with exit status 8. Records below the log start offset are not found. Where segments overlap, an offset is looked for
-in the segment whose name says that it holds it, as brokers do. Control records (transaction markers) have offsets and
-timestamps, and are found by them.
-
-Examples:
-  kfsck lookup --offset 1010 /data/orders-3                        one offset
-  kfsck lookup --timestamp 2026-11-20T09:00:00Z -n 5 /data/orders-3  five records from a time on
-  kfsck lookup --timestamp -2h -t 'orders-*' /data                 where was everybody two hours ago?
-  kfsck lookup --timestamp latest --timestamp max-timestamp /data  ends of all partitions
-  kfsck lookup --key order-17 --all /data/orders-3                 every version of a key
-  kfsck lookup --offset 1010 --method both --explain /data/orders-3";
-
-/// An offset, as typed.
-fn parse_offset(text: &str) -> Result<Offset, String> {
-    text.parse().map(Offset).map_err(|_| format!("{text:?} is no offset: offsets go from 0 to {}", i64::MAX))
-}
-
-/// A time, or one of Kafka's names and numbers for special ones.
-fn parse_timestamp(text: &str) -> Result<Query, String> {
-    match text {
-        "earliest" | "-2" => Ok(Query::Earliest),
-        "latest" | "-1" => Ok(Query::Latest),
-        "max-timestamp" | "-3" => Ok(Query::MaxTimestamp),
-        "earliest-local" | "-4" => Ok(Query::EarliestLocal),
-        "latest-tiered" | "-5" => Ok(Query::LatestTiered),
-        "earliest-pending-upload" | "-6" => Ok(Query::EarliestPendingUpload),
-        _ => match parse_time(text) {
-            Ok(timestamp) if timestamp >= 0 => Ok(Query::Timestamp(timestamp)),
-            Ok(_) => Err(format!("{text:?} lies before 1970, and no record of Kafka's can be that old")),
-            Err(forms) => Err(format!("{forms}, or earliest, latest, max-timestamp")),
-        },
-    }
-}
 
 /// Runs `lookup`.
 pub(crate) fn run(args: &LookupArgs) -> Exit {
@@ -383,59 +274,6 @@ impl Lookup<'_> {
             self.records(place, start, from, limit)?;
         }
         self.run.output.drain().map_err(Failed::Say)
-    }
-
-    /// Whether an index was no help. That of a segment that is being written may lag behind.
-    fn is_index_at_fault(&self, place: &Place<'_>, trace: &Trace) -> bool {
-        trace.helpless().any(|segment| !(place.may_change && place.is_last(segment)))
-    }
-
-    fn note_index(&mut self, place: &Place<'_>) {
-        let Place { name, dir, .. } = place;
-        self.run.remark(format!(
-            "{name}: an index is missing or wrong and was passed over; kfsck verify-index {dir} has more"
-        ));
-    }
-
-    /// Says once what of the log was passed over, because it is damaged.
-    fn tell_damage(&mut self, place: &Place<'_>, trace: &Trace) {
-        let next_step = format!("kfsck check {} has more", place.dir);
-        for step in &trace.steps {
-            let (segment, words, damaged);
-            let file;
-            match step {
-                Step::Damaged { segment: of, end } => {
-                    (segment, file, words) = (*of, place.file(*of, "log"), log::end_words(end));
-                    damaged = Damaged::of_end(&file, end, &words);
-                }
-                Step::Unreadable { segment: of, position, size_in_bytes } => {
-                    (segment, file) = (*of, place.file(*of, "log"));
-                    words = "the checksum holds, but the records cannot be read".to_owned();
-                    damaged = Some(Damaged {
-                        file: &file,
-                        position: *position,
-                        length: *size_in_bytes,
-                        reason: "recordsUnreadable",
-                        words: &words,
-                        next_intact: Some(Position(position.0.saturating_add(*size_in_bytes))),
-                        next_step: None,
-                    });
-                }
-                _ => continue,
-            }
-            let Some(mut line) = damaged else { continue };
-            if !place.told.borrow_mut().insert((segment, line.position)) {
-                continue;
-            }
-            if place.may_change && place.is_last(segment) && line.next_intact.is_none() {
-                let Damaged { file, words, position, .. } = line;
-                self.run.remark(format!("{file}: {words} (position {position}); a running broker is writing to it"));
-                continue;
-            }
-            line.next_step = Some(&next_step);
-            log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
-            self.run.damage();
-        }
     }
 
     fn by_truth(&mut self, place: &Place<'_>, query: &Query, reading: Reading) -> Result<Found, Failed> {
@@ -746,39 +584,6 @@ impl Lookup<'_> {
 
 const OUT_OF_RANGE: &str = "outOfRange";
 const BROKER_FAILS: &str = "brokerFails";
-
-/// What is called like a log in use, and is a directory, a pipe, or a link that leads nowhere. A broker passes over it.
-fn logs_that_are_no_files(dir: &PartitionDir, segment: Option<Offset>) -> impl Iterator<Item = PathBuf> {
-    let is_log = move |name: FileName| {
-        name.kind == FileKind::Log
-            && name.state == FileState::Live
-            && (segment.is_none() || name.base_offset == segment)
-    };
-    let names = dir.foreign.iter().chain(&dir.directories);
-    names
-        .filter(move |name| name.to_str().and_then(FileName::parse).is_some_and(is_log))
-        .map(|name| dir.path.join(name))
-}
-
-/// The file that made a broker answer otherwise than the log demands, and whether it is a log.
-fn file_at_fault(place: &Place<'_>, query: &Query, broker: &Found, truth: &Found) -> (String, bool) {
-    let damaged = truth.trace.steps.iter().find_map(|step| match step {
-        Step::Damaged { segment, .. } | Step::Unreadable { segment, .. } => Some(*segment),
-        _ => None,
-    });
-    if let Some(segment) = damaged {
-        return (place.file(segment, "log"), true);
-    }
-    let asks_for_time = matches!(query, Query::Timestamp(_) | Query::MaxTimestamp);
-    let followed = broker.trace.steps.iter().rev().find_map(|step| match step {
-        Step::LargestTimestamp { segment, is_chosen: true, .. } if asks_for_time => Some(*segment),
-        Step::OffsetIndexEntry { segment, .. } if !asks_for_time => Some(*segment),
-        _ => None,
-    });
-    let last = place.view.segments().last().map(|last| last.base_offset);
-    let segment = followed.or(truth.answer.segment).or(last).unwrap_or(Offset(0));
-    (place.file(segment, if asks_for_time { "timeindex" } else { "index" }), false)
-}
 
 /// Whether two answers say the same of the log.
 fn is_same(query: &Query, broker: &Answer, truth: &Answer) -> bool {
