@@ -153,8 +153,9 @@ impl Lookup<'_> {
     }
 
     fn partition(&mut self, dir: &PartitionDir, segment: Option<Offset>) -> Result<(), Failed> {
-        let may_change = self.run.broker_runs_on(&dir.path);
-        let checkpointed = self.checkpointed(dir);
+        let log_dir = log_dir_of(&dir.path);
+        let may_change = log_dir.as_ref().is_some_and(|log_dir| self.run.broker_runs_in(log_dir));
+        let checkpointed = self.checkpointed(dir, log_dir);
         let dir_text = path_text(&dir.path);
         let name = dir.name.as_ref().map_or_else(|| dir_text.clone(), ToString::to_string);
         let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change };
@@ -186,8 +187,8 @@ impl Lookup<'_> {
     }
 
     /// What the log dir's checkpoints say about a partition.
-    fn checkpointed(&mut self, dir: &PartitionDir) -> Checkpointed {
-        let (Some(log_dir), Some(name)) = (log_dir_of(&dir.path), &dir.name) else { return Checkpointed::default() };
+    fn checkpointed(&mut self, dir: &PartitionDir, log_dir: Option<PathBuf>) -> Checkpointed {
+        let (Some(log_dir), Some(name)) = (log_dir, &dir.name) else { return Checkpointed::default() };
         if let Some((_, checkpoints)) = self.log_dirs.iter().find(|(known, _)| *known == log_dir) {
             return checkpoints.of(name);
         }

@@ -64,6 +64,7 @@ pub(super) fn landing(
             trace.add(Step::OffsetIndexEntry { segment: base, slot: Some(step_slot), offset, position });
             let next = if slot + 1 < slots { index.offset_entry(slot + 1)? } else { None };
             let leads_to = next.and_then(|next| next.position()).filter(|next| start < *next && next.0 < reader.len());
+            view.keep(at, reader);
             return Ok(Some(Landing { start, leads_to }));
         }
         trace.add(Step::EntryRefused { segment: base, slot: step_slot, offset, position });

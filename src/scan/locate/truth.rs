@@ -420,7 +420,7 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
         take: &mut impl FnMut(&mut LogReader, BatchPlace, bool) -> Result<Option<T>, StoreError>,
     ) -> Result<Walked<T>, StoreError> {
         let Some(segment) = view.segments().get(at) else { return Ok(Walked::End) };
-        let reader = segment.reader()?;
+        let reader = view.reader(at, segment)?;
         let reader = if self.is_long { reader.for_a_long_walk() } else { reader };
         let mut walk = HeaderWalk::new(reader, view.so_far(at), self.from.unwrap_or_default().start);
         walk.leads_to = self.from.and_then(|landing| landing.leads_to);

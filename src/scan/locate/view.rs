@@ -141,6 +141,12 @@ impl<'a> PartitionView<'a> {
         *self.latest.borrow_mut() = Some((at, reader));
     }
 
+    /// What the segment at `at` was read with, if that was the latest, or else the same anew.
+    pub(super) fn reader(&self, at: usize, segment: &Segment<'_>) -> Result<LogReader, StoreError> {
+        let kept = self.latest.take().filter(|(of, _)| *of == at);
+        kept.map_or_else(|| segment.reader(), |(_, reader)| Ok(reader))
+    }
+
     /// Hands `read` what the segment at `at` was read with, if that was the latest, or else the same anew.
     fn with_reader<T>(
         &self,
@@ -148,8 +154,7 @@ impl<'a> PartitionView<'a> {
         read: impl FnOnce(&mut LogReader) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let Some(segment) = self.segments.get(at) else { return Ok(None) };
-        let kept = self.latest.take().filter(|(segment, _)| *segment == at);
-        let mut reader = kept.map_or_else(|| segment.reader(), |(_, reader)| Ok(reader))?;
+        let mut reader = self.reader(at, segment)?;
         let done = read(&mut reader)?;
         self.keep(at, reader);
         Ok(Some(done))
