@@ -7,8 +7,11 @@ pub mod checkpoints;
 pub mod kafka_walk;
 pub mod locate;
 pub mod overview;
+pub mod producer_state;
+pub mod recover;
 pub mod resync;
 pub mod segment_ends;
+pub mod start;
 pub mod transactions;
 
 pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};
