@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::resync::{self, LogSoFar};
 use crate::format::Position;
 use crate::format::batch::{BatchHeader, FrameError, HEADER_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordBatch};
-use crate::store::window::{Scratch, Window};
+use crate::store::window::{Scratch, View, Window};
 use crate::store::{ReadStorage, StoreError};
 
 /// How far the walk looks into a batch before it shows it.
@@ -243,7 +243,7 @@ impl<'s> BatchScan<'s> {
         let view = if held { self.window.view(position, size)? } else { view };
         if self.options.verify == Verify::Checksum {
             let computed = match RecordBatch::with_header(header, view.bytes) {
-                Ok(batch) => batch.computed_crc(),
+                Ok(batch) => crc_in(&view, &batch),
                 Err(_) => streamed_crc(&mut self.window, position, &header)?,
             };
             if computed != header.crc() {
@@ -297,6 +297,12 @@ impl<'s> BatchScan<'s> {
 enum Step {
     Batch { position: u64, header: BatchHeader, held: bool },
     End(ScanEnd),
+}
+
+/// The checksum of the batch that the view begins with.
+#[inline]
+pub(super) fn crc_in(view: &View<'_>, batch: &RecordBatch<'_>) -> u32 {
+    if view.is_lent { batch.computed_crc_fetching_ahead(view.bytes) } else { batch.computed_crc() }
 }
 
 /// The checksum of the batch at `position`, which must lie inside the file, without holding it.
