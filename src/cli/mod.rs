@@ -6,6 +6,7 @@ mod dump_small;
 pub mod exit;
 mod filter;
 mod generate;
+pub mod jobs;
 pub mod kafka_dump;
 mod lookup;
 mod ls;
