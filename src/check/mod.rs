@@ -12,8 +12,14 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod chain;
+pub mod checkpointed;
 pub mod finding;
+pub mod fold;
+pub mod kraft;
+pub mod log_dir;
 pub mod partition;
+pub mod partition_files;
 pub mod segment;
 
 pub use catalogue::Id;
