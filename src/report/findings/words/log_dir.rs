@@ -223,4 +223,17 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             mend: Mend::ByHand("write topic_id: AAAAAAAAAAAAAAAAAAAAAQ"),
         },
     ),
+    (
+        Id::KraftQuorumState,
+        Words {
+            what: "quorum-state cannot be read",
+            says: &[],
+            readers: "the node does not start",
+            clean: "the node does not start",
+            unclean: "the node does not start",
+            mend: Mend::ByHand(
+                "if the other controllers have a majority, delete the file: the node votes anew; else copy nothing and ask those who know the cluster",
+            ),
+        },
+    ),
 ];
