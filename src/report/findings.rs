@@ -65,8 +65,12 @@ pub fn tell(
     for (at, finding) in findings.iter().enumerate() {
         let words = words(finding.id);
         let at_start = at_start(finding);
-        let clean = at_start.clean.as_deref().unwrap_or(words.clean);
-        let unclean = at_start.unclean.as_deref().unwrap_or(words.unclean);
+        let known = finding.details.iter().find_map(|(name, detail)| match detail {
+            Detail::Text(at_start) if *name == "atStart" => render::at_start_words(at_start),
+            _ => None,
+        });
+        let clean = at_start.clean.as_deref().or(known).unwrap_or(words.clean);
+        let unclean = at_start.unclean.as_deref().or(known).unwrap_or(words.unclean);
         let mut lines = Vec::new();
         if reporter.format() == Format::Text {
             if at == 0 || findings.get(at - 1).is_none_or(|before| before.path != finding.path) {

@@ -1,6 +1,6 @@
 //! What the threads do: one segment after the other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::progress::Progress;
