@@ -12,9 +12,13 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod epochs;
 pub mod finding;
 pub mod partition;
+pub mod producers;
 pub mod segment;
+pub mod snapshots;
+pub mod txn_index;
 
 pub use catalogue::Id;
 pub use finding::{Detail, Finding, Findings, Place, Repair, Severity};

@@ -2,7 +2,9 @@
 //! checkpoints say of it. Takes the facts of the segments in order, one after the other, and keeps little of each.
 
 use super::Setting;
+use super::epochs::EpochsCheck;
 use super::finding::Findings;
+use super::producers::ProducersCheck;
 use super::segment::JudgedSegment;
 use crate::format::Offset;
 use crate::scan::checkpoints::Checkpointed;
@@ -24,6 +26,8 @@ pub struct PartitionCheck<'a> {
     dir: &'a PartitionDir,
     surroundings: Surroundings,
     setting: Setting,
+    producers: ProducersCheck<'a>,
+    epochs: EpochsCheck,
     report: PartitionReport,
 }
 
@@ -55,11 +59,21 @@ pub struct PartitionReport {
 impl<'a> PartitionCheck<'a> {
     /// A partition of which no segment was judged yet.
     pub fn new(dir: &'a PartitionDir, surroundings: Surroundings, setting: Setting) -> Self {
-        Self { dir, surroundings, setting, report: PartitionReport::default() }
+        let log_start_offset = surroundings.checkpointed.log_start_offset;
+        Self {
+            dir,
+            surroundings,
+            setting,
+            producers: ProducersCheck::new(dir, log_start_offset, setting),
+            epochs: EpochsCheck::new(dir, log_start_offset, setting),
+            report: PartitionReport::default(),
+        }
     }
 
     /// Takes in the next segment.
-    pub fn take(&mut self, judged: JudgedSegment) {
+    pub fn take(&mut self, mut judged: JudgedSegment) {
+        self.producers.take(&mut judged, &mut self.report);
+        self.epochs.take(&judged, &mut self.report);
         self.report.segments += 1;
         self.report.batches += judged.facts.batches;
         self.report.records += judged.facts.records;
@@ -71,7 +85,9 @@ impl<'a> PartitionCheck<'a> {
     }
 
     /// Judges what needs all segments, and folds consequences into their causes.
-    pub fn finish(self) -> PartitionReport {
+    pub fn finish(mut self) -> PartitionReport {
+        self.producers.finish(&mut self.report);
+        self.epochs.finish(&mut self.report);
         let _ = (self.dir, self.surroundings, self.setting);
         self.report
     }
