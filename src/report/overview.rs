@@ -54,6 +54,52 @@ pub fn partition(
     reporter.row(out, &Row::new("partition", &fields));
 }
 
+/// What a check has found in a partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged {
+    /// How many errors.
+    pub errors: u64,
+    /// How many warnings.
+    pub warnings: u64,
+}
+
+/// One partition that was checked: what is known of it, and how much is wrong. `by_path` says whether people need more
+/// than its name to know which is meant.
+pub fn judged_partition(
+    reporter: &mut Reporter,
+    out: &mut Vec<u8>,
+    dir: &Path,
+    name: Option<&PartitionName>,
+    by_path: bool,
+    facts: &PartitionFacts,
+    judged: Judged,
+) {
+    let title = match (by_path, name) {
+        (false, Some(name)) => name.to_string(),
+        _ => path_text(dir),
+    };
+    let dir = path_text(dir);
+    let fields = [
+        Field::json_only("dir", Value::Word(&dir)),
+        Field::json_only("topic", name.map_or(Value::Absent, |name| Value::Word(&name.topic))),
+        Field::json_only("partition", Value::or_absent(name.map(|name| name.partition))),
+        Field::json_only("state", name.and_then(|name| state_name(name.state)).map_or(Value::Absent, Value::Word)),
+        Field::people_only("partition", "", Value::Text(&title)),
+        Field::new("segments", "segments", Value::Unsigned(facts.segments)),
+        Field::new("sizeInBytes", "size", Value::Size(facts.size_in_bytes)),
+        Field::new("logStartOffset", "log start", offset(facts.log_start_offset)),
+        Field::new("highWatermark", "high watermark", offset(facts.high_watermark)),
+        Field::json_only("recoveryPoint", offset(facts.recovery_point)),
+        Field::new("logEndOffset", "log end", offset(facts.log_end_offset)),
+        Field::json_only("firstTimestamp", Value::time_or_absent(facts.first_timestamp)),
+        Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(facts.last_timestamp)),
+        Field::new("latestEpoch", "epoch", Value::or_absent(facts.latest_epoch)),
+        Field::new("errors", "errors", Value::Unsigned(judged.errors)),
+        Field::new("warnings", "warnings", Value::Unsigned(judged.warnings)),
+    ];
+    reporter.row(out, &Row::new("partition", &fields));
+}
+
 /// One segment of the partition in `dir`.
 pub fn segment(reporter: &mut Reporter, out: &mut Vec<u8>, dir: &Path, facts: &SegmentFacts) {
     let mut notes: Vec<_> = facts.flaws.iter().map(|flaw| flaw_words(flaw, false)).collect();

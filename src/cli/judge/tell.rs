@@ -1,0 +1,167 @@
+//! What is told of each partition, and at the end.
+
+use super::super::common::{Run, counted};
+use super::Scope;
+use super::work::Unit;
+use crate::check::partition::PartitionReport;
+use crate::check::{Finding, Findings, Id, Severity};
+use crate::report::findings::{self, Subject};
+use crate::report::overview;
+use crate::report::reporter::{Format, Tone};
+use crate::report::row::path_text;
+use crate::report::size::human_text;
+use crate::scan::overview::PartitionFacts;
+
+/// The most findings that a table of partitions has below it; more begin the next one.
+const FINDINGS_A_TABLE: usize = 10_000;
+
+/// How findings are told.
+pub(super) struct Telling {
+    scope: Scope,
+    least: Severity,
+    /// Whether a partition's name alone does not tell which is meant.
+    by_path: bool,
+    partitions: u64,
+    /// Those that stand below the table of partitions.
+    below: Vec<(String, Finding)>,
+}
+
+impl Telling {
+    pub(super) fn new(scope: Scope, least: Severity, by_path: bool) -> Self {
+        Self { scope, least, by_path, partitions: 0, below: Vec::new() }
+    }
+
+    /// Tells what was seen of one partition.
+    pub(super) fn partition(
+        &mut self,
+        run: &mut Run,
+        unit: &Unit,
+        report: PartitionReport,
+        facts: Option<Box<PartitionFacts>>,
+    ) {
+        self.partitions += 1;
+        run.seen.files += unit.dir.files_of(unit.only).count() as u64;
+        run.seen.segments += report.segments;
+        run.seen.batches += report.batches;
+        run.seen.records += report.records;
+        run.seen.bytes += report.bytes;
+        *run.seen.entries.get_or_insert(0) += report.entries;
+        let findings = self.counted(run, unit, report.findings);
+        if let Some(facts) = facts
+            && run.reporter.format() != Format::Text
+        {
+            let of = |severity| {
+                let of_severity = findings.iter().filter(|finding| finding.severity == severity);
+                of_severity.map(|finding| finding.more.saturating_add(1)).sum()
+            };
+            let judged = overview::Judged { errors: of(Severity::Error), warnings: of(Severity::Warning) };
+            let (out, name) = (&mut run.output.buffer, unit.dir.name.as_ref());
+            overview::judged_partition(&mut run.reporter, out, &unit.dir.path, name, self.by_path, &facts, judged);
+        }
+        self.tell(run, unit, findings);
+    }
+
+    /// Tells what was seen of a partition before the user stopped it.
+    pub(super) fn unfinished(&mut self, run: &mut Run, unit: &Unit, findings: Findings) {
+        let findings = self.counted(run, unit, findings);
+        self.tell(run, unit, findings);
+    }
+
+    /// The findings that are asked for, counted, those of one file together.
+    fn counted(&self, run: &mut Run, unit: &Unit, findings: Findings) -> Vec<Finding> {
+        let mut findings = findings.into_vec();
+        findings.retain(|finding| self.is_asked_for(unit, finding));
+        findings.sort_by(|a, b| a.path.cmp(&b.path));
+        for finding in &findings {
+            let count = match finding.severity {
+                Severity::Error => &mut run.seen.errors,
+                Severity::Warning => &mut run.seen.warnings,
+                Severity::Info => &mut run.seen.infos,
+            };
+            *count = count.saturating_add(1).saturating_add(finding.more);
+        }
+        findings
+    }
+
+    fn is_asked_for(&self, unit: &Unit, finding: &Finding) -> bool {
+        let is_of_segment = unit.only.is_none()
+            || unit.dir.files_of(unit.only).any(|file| finding.path.file_name() == Some(file.file_name().as_ref()));
+        is_of_segment && (self.scope == Scope::All || is_about_indexes(finding.id))
+    }
+
+    fn tell(&mut self, run: &mut Run, unit: &Unit, mut findings: Vec<Finding>) {
+        findings.retain(|finding| finding.severity >= self.least);
+        let partition = unit.title();
+        if self.scope == Scope::All && run.reporter.format() == Format::Table {
+            self.below.extend(findings.into_iter().map(|finding| (partition.clone(), finding)));
+            if self.below.len() > FINDINGS_A_TABLE {
+                self.tell_below(run);
+            }
+            return;
+        }
+        let dir = path_text(&unit.dir.path);
+        let subject = Subject { partition: &partition, dir: &dir };
+        findings::tell(&mut run.reporter, &mut run.output.buffer, &subject, &findings, |_| Default::default());
+    }
+
+    fn tell_below(&mut self, run: &mut Run) {
+        let (reporter, out) = (&mut run.reporter, &mut run.output.buffer);
+        if !self.below.is_empty() {
+            reporter.words(out, None, b"");
+        }
+        for (partition, finding) in self.below.drain(..) {
+            let subject = Subject { partition: &partition, dir: "" };
+            findings::tell(reporter, out, &subject, &[finding], |_| Default::default());
+        }
+    }
+
+    /// The last lines.
+    pub(super) fn finish(&mut self, run: &mut Run) {
+        self.tell_below(run);
+        let seen = run.seen;
+        if self.partitions == 0 {
+            return;
+        }
+        let shown = |severity: Severity| if severity >= self.least { "" } else { ", not shown" };
+        let lines = [
+            (counted(seen.errors, "error"), (seen.errors > 0).then_some(Tone::Bad), shown(Severity::Error)),
+            (counted(seen.warnings, "warning"), (seen.warnings > 0).then_some(Tone::Caution), shown(Severity::Warning)),
+            (counted(seen.infos, "remark"), None, shown(Severity::Info)),
+        ];
+        for (words, tone, shown) in lines {
+            let shown = if words.starts_with("0 ") { "" } else { shown };
+            run.reporter.words(&mut run.output.buffer, tone, format!("{words}{shown}").as_bytes());
+        }
+        let looked_at = format!(
+            "looked at: {}, {}, {}, {}, {}",
+            counted(self.partitions, "partition"),
+            counted(seen.segments, "segment"),
+            counted(seen.batches, "batch"),
+            counted(seen.entries.unwrap_or(0), "index entry"),
+            human_text(seen.bytes),
+        );
+        run.reporter.words(&mut run.output.buffer, None, looked_at.as_bytes());
+    }
+}
+
+/// Whether a finding is about an index, or about what indexes rest on: the frames and checksums of the batches.
+fn is_about_indexes(id: Id) -> bool {
+    let (subject, _) = id.name().split_once('/').unwrap_or_default();
+    match id {
+        Id::LogTornTail
+        | Id::LogZeroTail
+        | Id::LogChecksumMismatch
+        | Id::LogBadLength
+        | Id::LogUnknownMagic
+        | Id::LogMagicChanged
+        | Id::LogTooLarge
+        | Id::LogOffsetBelowBase
+        | Id::LogOffsetOverflow
+        | Id::LogOffsetsNotIncreasing
+        | Id::LogRecordsUndecodable
+        | Id::LogRecordOffsets
+        | Id::LogMaxTimestamp
+        | Id::LogBadControlBatch => true,
+        _ => matches!(subject, "index" | "timeindex" | "txnindex"),
+    }
+}

@@ -1,0 +1,117 @@
+//! From templates and details to sentences, and from sentences to lines.
+
+use jiff::tz::TimeZone;
+
+use super::super::{text, time};
+use super::words::words;
+use crate::check::{Detail, Finding};
+
+/// The widest lines of explanations, in characters: longer ones are hard to read.
+const WIDEST: usize = 120;
+
+/// What was seen, as a sentence without its place. Times are shown in `zone`.
+///
+/// In the template `{name}` stands for a detail, `{name:noun}` for a number with its noun. Where the finding lacks one of
+/// them, it is said in general what was seen, and the details it has follow.
+pub fn message(finding: &Finding, zone: &TimeZone) -> String {
+    let words = words(finding.id);
+    filled(words.says, finding, zone).unwrap_or_else(|| {
+        let details: Vec<_> =
+            finding.details.iter().map(|(name, detail)| format!("{name} {}", shown(detail, zone))).collect();
+        match details.is_empty() {
+            true => words.what.to_owned(),
+            false => format!("{}: {}", words.what, details.join(", ")),
+        }
+    })
+}
+
+/// The template with everything put in; `None` where it needs what the finding has not, or is empty.
+fn filled(template: &str, finding: &Finding, zone: &TimeZone) -> Option<String> {
+    let mut sentence = String::new();
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (inside, behind) = behind.split_once('}')?;
+        let (name, noun) = inside.split_once(':').map_or((inside, None), |(name, noun)| (name, Some(noun)));
+        let value = value_of(finding, name)?;
+        sentence.push_str(before);
+        sentence.push_str(&shown(&value, zone));
+        if let Some(noun) = noun {
+            let is_one = matches!(value, Detail::Int(1) | Detail::Unsigned(1));
+            sentence.push(' ');
+            sentence.push_str(&if is_one { noun.to_owned() } else { plural(noun) });
+        }
+        rest = behind;
+    }
+    sentence.push_str(rest);
+    (!sentence.is_empty()).then_some(sentence)
+}
+
+fn value_of(finding: &Finding, name: &str) -> Option<Detail> {
+    if let Some((_, detail)) = finding.details.iter().find(|(known, _)| *known == name) {
+        return Some(detail.clone());
+    }
+    let place = &finding.place;
+    match name {
+        "position" => place.position.map(Detail::from),
+        "length" => place.length.map(Detail::from),
+        "slot" => place.slot.map(Detail::from),
+        "offset" => place.offset.map(Detail::from),
+        _ => None,
+    }
+}
+
+fn shown(detail: &Detail, zone: &TimeZone) -> String {
+    match detail {
+        Detail::Int(value) => value.to_string(),
+        Detail::Unsigned(value) => value.to_string(),
+        Detail::Time(value) => {
+            let mut out = Vec::new();
+            time::zoned(&mut out, *value, zone);
+            String::from_utf8_lossy(&out).into_owned()
+        }
+        Detail::Text(value) => value.clone(),
+    }
+}
+
+fn plural(noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if noun.ends_with("ch") => format!("{noun}es"),
+        None => format!("{noun}s"),
+    }
+}
+
+/// Appends `words` and a line end. The first line goes on where `taken` characters stand already, the next ones are
+/// indented; where there is no terminal, all is one line. What could drive a terminal is escaped.
+pub(super) fn wrapped(out: &mut Vec<u8>, words: &str, taken: usize, indent: usize, width: Option<u16>) {
+    let mut escaped = Vec::new();
+    text::sentence(&mut escaped, words.as_bytes());
+    let escaped = String::from_utf8_lossy(&escaped);
+    let Some(width) = width else {
+        out.extend_from_slice(escaped.as_bytes());
+        out.push(b'\n');
+        return;
+    };
+    let width = usize::from(width).clamp(indent + 24, WIDEST.max(indent + 24));
+    let mut column = taken;
+    // Two spaces set parts of a line off: they stay, but for the end of a line.
+    for (at, word) in escaped.split(' ').enumerate() {
+        let length = word.chars().count();
+        if at > 0 {
+            if column + 1 + length > width && !word.is_empty() {
+                while out.last() == Some(&b' ') {
+                    out.pop();
+                }
+                out.push(b'\n');
+                out.resize(out.len() + indent, b' ');
+                column = indent;
+            } else {
+                out.push(b' ');
+                column += 1;
+            }
+        }
+        out.extend_from_slice(word.as_bytes());
+        column += length;
+    }
+    out.push(b'\n');
+}

@@ -1,0 +1,382 @@
+//! Words for what is seen in indexes.
+
+use super::super::REBUILD_INDEX;
+use super::{Mend, Words};
+use crate::check::Id;
+
+pub(super) const TABLE: &[(Id, Words)] = &[
+    (
+        Id::IndexMissing,
+        Words {
+            what: "there is a log and no offset index",
+            says: "",
+            readers: "none once the broker has started",
+            clean: "the segment is recovered: all its indexes are made again. If the log is damaged in the middle it is cut there, later segments stay, and what lies between is gone",
+            unclean: "made again from the log",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexOrphan,
+        Words {
+            what: "an index without its log",
+            says: "",
+            readers: "none",
+            clean: "the file is deleted",
+            unclean: "the file is deleted",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexPartialEntry,
+        Words {
+            what: "bytes behind the last whole entry",
+            says: "",
+            readers: "none: they are ignored",
+            clean: "they stay in an older segment, and are trimmed in the newest when the broker stops",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexOffsetsNotIncreasing,
+        Words {
+            what: "offsets that do not rise from entry to entry",
+            says: "",
+            readers: "lookups by offset take a wrong turn: fetches fail, skip records or take long",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexPositionsNotIncreasing,
+        Words {
+            what: "positions that do not rise from entry to entry",
+            says: "",
+            readers: "consumers with isolation read-committed may be given aborted records; fetches may skip records",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexPositionPastEnd,
+        Words {
+            what: "a position past the end of the log",
+            says: "",
+            readers: "fetches of the offsets behind the entry go on in the next segment without a word: these records are skipped",
+            clean: "in the newest segment the log end falls back to the base offset: leader epochs are cut, offsets are given out a second time, records are lost. In an older one it is not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexPositionInsideBatch,
+        Words {
+            what: "a position where no batch begins",
+            says: "",
+            readers: "fetches through the entry fail with CorruptRecordException",
+            clean: "as last entry of the newest segment: the broker does not start, or takes a wrong log end. Else it is not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexSkipsOffsets,
+        Words {
+            what: "an entry that makes readers pass over offsets",
+            says: "",
+            readers: "fetches of the offsets that lie before the position never find them",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexOffsetPastEnd,
+        Words {
+            what: "an offset that the log does not reach",
+            says: "",
+            readers: "none, unless offsets rise behind it",
+            clean: "as last entry of the newest segment: the log end falls back to the base offset, and offsets are given out a second time. Else it is not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexEntryOfStart,
+        Words {
+            what: "an entry for the start of the segment",
+            says: "",
+            readers: "none: lookups begin at the start of the segment anyway",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexZeroPadding,
+        Words {
+            what: "zeros behind the last entry",
+            says: "",
+            readers: "none; lookups by offset may begin at the start of the segment and take long",
+            clean: "the index of the newest segment counts as full: the next append begins a new segment",
+            unclean: "trimmed or made again, unless the segment lies below the recovery point",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexStaleEntries,
+        Words {
+            what: "old entries behind the last valid one of a preallocated index",
+            says: "",
+            readers: "none: they lie behind what is used",
+            clean: "the log end falls back to the base offset of the segment, if the last of them leads past the end of the log",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexEmpty,
+        Words {
+            what: "no entry at all",
+            says: "",
+            readers: "none; lookups read the segment from its start",
+            clean: "not noticed",
+            unclean: "not noticed",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::IndexNotCanonical,
+        Words {
+            what: "entries that are right and not as a broker writes them today",
+            says: "",
+            readers: "none",
+            clean: "not noticed",
+            unclean: "not noticed",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexMissing,
+        Words {
+            what: "there is a log with timestamps and no time index",
+            says: "",
+            readers: "searches by time and retention.ms go by the modification time of the file",
+            clean: "an empty one is created and stays empty: brokers do not make it again",
+            unclean: "made again if the segment is recovered for another reason; else it stays empty",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexPartialEntry,
+        Words {
+            what: "bytes behind the last whole entry",
+            says: "",
+            readers: "none: they are ignored",
+            clean: "they stay in an older segment, and are trimmed in the newest when the broker stops",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexTimestampsNotIncreasing,
+        Words {
+            what: "timestamps that do not rise from entry to entry",
+            says: "",
+            readers: "searches by time take a wrong turn and find the wrong record, or none",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexOffsetsDecreasing,
+        Words {
+            what: "offsets that fall from entry to entry",
+            says: "",
+            readers: "none; a truncation keeps or drops the wrong entries",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexOffsetOutOfRange,
+        Words {
+            what: "an offset that is not in the segment",
+            says: "",
+            readers: "searches by time find the wrong record, or none",
+            clean: "not noticed; in the newest segment the next entry cannot be written: producing fails (InvalidOffsetException)",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexWrongTimestamp,
+        Words {
+            what: "a timestamp that is not the largest so far at its offset",
+            says: "",
+            readers: "searches by time begin too late and miss records, or take longer",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexLastTooLarge,
+        Words {
+            what: "the last timestamp is larger than any in the segment",
+            says: "",
+            readers: "searches by time stop in this segment and find nothing; retention.ms keeps it too long",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexLastTooSmall,
+        Words {
+            what: "the last timestamp is smaller than the largest in the segment",
+            says: "",
+            readers: "searches by time skip the segment; retention.ms deletes it too early",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexZeroPadding,
+        Words {
+            what: "zeros behind the last entry",
+            says: "",
+            readers: "searches by time skip the segment; retention.ms deletes it, because its age reads as 1970",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexStaleEntries,
+        Words {
+            what: "old entries behind the last valid one of a preallocated index",
+            says: "",
+            readers: "searches by time may find nothing or the wrong record",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TimeIndexEmpty,
+        Words {
+            what: "no entry at all for a log with timestamps",
+            says: "",
+            readers: "searches by time and retention.ms go by the modification time of the file, which copying changes",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexPartialEntry,
+        Words {
+            what: "bytes behind the last whole entry",
+            says: "",
+            readers: "none yet; the next entry is written behind them and all later ones are read wrong",
+            clean: "they stay",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexVersion,
+        Words {
+            what: "an entry of a version that brokers do not know",
+            says: "",
+            readers: "the partition is not available",
+            clean: "the broker does not start (KafkaException)",
+            unclean: "the broker does not start (KafkaException)",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexBelowBase,
+        Words {
+            what: "an entry that ends before the segment begins",
+            says: "",
+            readers: "none once the broker has started",
+            clean: "the segment is recovered: all its indexes are made again",
+            unclean: "the segment is recovered: all its indexes are made again",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexNotIncreasing,
+        Words {
+            what: "entries that are not in the order of their last offsets",
+            says: "",
+            readers: "aborted records may be delivered; the next abort cannot be written, a truncation cuts the wrong entries",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexEntryMissing,
+        Words {
+            what: "an aborted transaction that is not listed",
+            says: "",
+            readers: "consumers with isolation read-committed are given records of an aborted transaction",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexEntryOfNothing,
+        Words {
+            what: "an entry for which the log has no aborted transaction",
+            says: "",
+            readers: "consumers with isolation read-committed may not get records that were committed",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexFirstOffset,
+        Words {
+            what: "an entry whose first offset is not that of its transaction",
+            says: "",
+            readers: "consumers with isolation read-committed are given aborted records, or miss committed ones",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexStableOffset,
+        Words {
+            what: "a last stable offset that makes readers stop looking too early",
+            says: "",
+            readers: "consumers with isolation read-committed may be given records of aborted transactions",
+            clean: "not noticed",
+            unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+    (
+        Id::TxnIndexStableOffsetLow,
+        Words {
+            what: "a last stable offset lower than recovery would write",
+            says: "",
+            readers: "none; brokers look at some more entries",
+            clean: "not noticed",
+            unclean: "not noticed",
+            mend: Mend::Command(REBUILD_INDEX),
+        },
+    ),
+];
