@@ -187,11 +187,11 @@ fn judge_cases(judge: &Path) -> Vec<Judged> {
 }
 
 /// What `check` says of all log dirs in a directory: the findings, and the exit status.
-fn check(root: &Path) -> (Vec<Seen>, i32) {
+fn check(root: &Path, depth: &str) -> (Vec<Seen>, i32) {
     let mut log_dirs: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     log_dirs.sort();
     let output = Command::new(env!("CARGO_BIN_EXE_kfsck"))
-        .args(["check", "--deep", "--show", "info", "-f", "json"])
+        .args(["check", depth, "--show", "info", "-f", "json"])
         .args(&log_dirs)
         .output()
         .unwrap();
@@ -280,7 +280,7 @@ fn repair_name(repair: Repair) -> &'static str {
 fn differences(case: &Case) -> Vec<String> {
     let root = TempDir::new().unwrap();
     let damaged = case.build(root.path());
-    let (seen, status) = check(root.path());
+    let (seen, status) = check(root.path(), if case.quick { "--quick" } else { "--deep" });
     let mut wrong = Vec::new();
     let mut unmet: Vec<_> = case.expect.iter().collect();
     for finding in &seen {
@@ -342,7 +342,7 @@ fn nothing_is_wrong_with_what_is_healthy() {
     let seen = on_all_processors(&healthy, |(name, healthy)| {
         let root = TempDir::new().unwrap();
         healthy.build(root.path());
-        let (seen, status) = check(root.path());
+        let (seen, status) = check(root.path(), "--deep");
         let seen: Vec<_> =
             seen.iter().filter(|finding| finding.severity != "info").map(|finding| format!("  {finding}")).collect();
         if seen.is_empty() && status == 0 {

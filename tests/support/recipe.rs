@@ -31,6 +31,9 @@ pub struct Case {
     pub healthy: Healthy,
     /// What is done to it, one after the other.
     pub damage: Vec<Damage>,
+    /// Whether the check shall read no payload.
+    #[serde(default)]
+    pub quick: bool,
     /// Exactly what the check must find.
     #[serde(default)]
     pub expect: Vec<Expect>,
