@@ -11,6 +11,7 @@ use super::reporter::{Format, Reporter, Tone};
 use super::row::{Field, Row, Value, path, path_text};
 use super::{json, text};
 use crate::check::{Detail, Finding, Place, Repair, Severity};
+use render::TOGETHER;
 pub use render::message;
 pub use words::{Mend, Words, words};
 
@@ -76,7 +77,10 @@ pub fn tell(
             let is_last_of_kind =
                 findings.get(at + 1).is_none_or(|next| (next.id, &next.path) != (finding.id, &finding.path));
             if is_last_of_kind {
-                told.explain(reporter, &mut lines, words, clean, unclean);
+                let mend = mend(finding, words, subject);
+                // What a command mends is said once for the partition.
+                let mend = if mend.starts_with("kfsck ") { "" } else { &mend };
+                told.explain(reporter, &mut lines, words, &[clean, unclean, mend]);
             }
             lines.pop();
         }
@@ -85,7 +89,9 @@ pub fn tell(
     if reporter.format() == Format::Text {
         for (class, command) in [(Repair::Safe, REBUILD_INDEX), (Repair::Lossy, TRUNCATE)] {
             let is_mended_by = |finding: &&Finding| {
-                finding.repair == class && matches!(words(finding.id).mend, Mend::Command(mend) if mend == command)
+                finding.repair == class
+                    && matches!(words(finding.id).mend, Mend::Command(mend) if mend == command)
+                    && !is_followed(finding)
             };
             if findings.iter().any(|finding| is_mended_by(&finding)) {
                 let line = format!("To see the repair: kfsck {command} {}", quoted_for_shell(subject.dir));
@@ -123,10 +129,7 @@ fn row(
     let details = String::from_utf8_lossy(&details);
     let file = path_text(&finding.path);
     let place = place_words(finding);
-    let mend = match words.mend {
-        Mend::Command(command) => format!("kfsck {command} {}", quoted_for_shell(subject.dir)),
-        Mend::ByHand(how) => how.to_owned(),
-    };
+    let mend = mend(finding, words, subject);
     let more = finding.more;
     let message_of_table = if more > 0 { format!("{message} (and {more} more)") } else { message.clone() };
     let people = |key, label, value| match is_json {
@@ -159,6 +162,27 @@ fn row(
     reporter.row(out, &row);
 }
 
+/// What mends a finding. Where intact batches lie behind the damage, they go with it or the damage stays.
+fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>) -> String {
+    let dir = quoted_for_shell(subject.dir);
+    match words.mend {
+        Mend::Command(TRUNCATE) if is_followed(finding) => {
+            let target = finding.place.offset.map_or("OFFSET".to_owned(), |offset| offset.to_string());
+            format!(
+                "copy the partition from a replica that has these bytes intact; else kfsck truncate-to-hw --to {target} \
+                 {dir} cuts off everything from here on"
+            )
+        }
+        Mend::Command(command) => format!("kfsck {command} {dir}"),
+        Mend::ByHand(how) => how.to_owned(),
+    }
+}
+
+/// Whether intact batches lie behind the damage.
+fn is_followed(finding: &Finding) -> bool {
+    finding.details.iter().any(|(name, _)| *name == "nextIntactPosition")
+}
+
 /// `error  index/position-past-end  entry 3 (bytes 24..32): position 99000000, the log ends at 65536  repair: safe`
 fn first_lines(reporter: &Reporter, lines: &mut Vec<u8>, finding: &Finding) {
     let severity = severity_name(finding.severity);
@@ -176,7 +200,7 @@ fn first_lines(reporter: &Reporter, lines: &mut Vec<u8>, finding: &Finding) {
     if finding.more > 0 {
         words.push_str(&format!(", and {} more like it", finding.more));
     }
-    words.push_str(&format!("  repair: {}", repair_name(finding.repair)));
+    words.push_str(&format!("  repair:{TOGETHER}{}", repair_name(finding.repair)));
     lines.extend_from_slice(b"  ");
     lines.extend_from_slice(&head);
     lines.extend_from_slice(b"  ");
@@ -189,12 +213,8 @@ fn first_lines(reporter: &Reporter, lines: &mut Vec<u8>, finding: &Finding) {
 struct Told(std::collections::HashSet<(&'static str, String)>);
 
 impl Told {
-    fn explain(&mut self, reporter: &Reporter, lines: &mut Vec<u8>, words: &'static Words, clean: &str, unclean: &str) {
-        let mend = match words.mend {
-            // Said once for the partition.
-            Mend::Command(_) => "",
-            Mend::ByHand(how) => how,
-        };
+    fn explain(&mut self, reporter: &Reporter, lines: &mut Vec<u8>, words: &'static Words, said: &[&str; 3]) {
+        let [clean, unclean, mend] = *said;
         let explanation = [
             ("readers", words.readers),
             (if clean == unclean { "at a start" } else { "clean start" }, clean),

@@ -122,11 +122,16 @@ impl Telling {
         if self.partitions == 0 {
             return;
         }
-        let shown = |severity: Severity| if severity >= self.least { "" } else { ", not shown" };
+        let shown = |severity: Severity| match severity {
+            severity if severity >= self.least => "",
+            Severity::Error => "",
+            Severity::Warning => ", not shown (--show warning)",
+            Severity::Info => ", not shown (--show info)",
+        };
         let lines = [
             (counted(seen.errors, "error"), (seen.errors > 0).then_some(Tone::Bad), shown(Severity::Error)),
             (counted(seen.warnings, "warning"), (seen.warnings > 0).then_some(Tone::Caution), shown(Severity::Warning)),
-            (counted(seen.infos, "remark"), None, shown(Severity::Info)),
+            (counted(seen.infos, "info"), None, shown(Severity::Info)),
         ];
         for (words, tone, shown) in lines {
             let shown = if words.starts_with("0 ") { "" } else { shown };

@@ -9,15 +9,15 @@ use crate::check::{Detail, Finding};
 /// The widest lines of explanations, in characters: longer ones are hard to read.
 const WIDEST: usize = 120;
 
+/// A space at which no line ends.
+pub(super) const TOGETHER: char = '\u{a0}';
+
 /// What was seen, as a sentence without its place. Times are shown in `zone`.
-///
-/// In the template `{name}` stands for a detail, `{name:noun}` for a number with its noun. Where the finding lacks one of
-/// them, it is said in general what was seen, and the details it has follow.
 pub fn message(finding: &Finding, zone: &TimeZone) -> String {
     let words = words(finding.id);
-    filled(words.says, finding, zone).unwrap_or_else(|| {
+    words.says.iter().find_map(|template| filled(template, finding, zone)).unwrap_or_else(|| {
         let details: Vec<_> =
-            finding.details.iter().map(|(name, detail)| format!("{name} {}", shown(detail, zone))).collect();
+            finding.details.iter().map(|(name, detail)| format!("{name} {}", shown(name, detail, zone))).collect();
         match details.is_empty() {
             true => words.what.to_owned(),
             false => format!("{}: {}", words.what, details.join(", ")),
@@ -25,8 +25,21 @@ pub fn message(finding: &Finding, zone: &TimeZone) -> String {
     })
 }
 
-/// The template with everything put in; `None` where it needs what the finding has not, or is empty.
+/// The template with everything put in; `None` where it needs what the finding has not.
 fn filled(template: &str, finding: &Finding, zone: &TimeZone) -> Option<String> {
+    let mut sentence = String::new();
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once('[') {
+        let (optional, behind) = behind.split_once(']')?;
+        sentence.push_str(&with_details(before, finding, zone)?);
+        sentence.extend(with_details(optional, finding, zone));
+        rest = behind;
+    }
+    sentence.push_str(&with_details(rest, finding, zone)?);
+    Some(sentence)
+}
+
+fn with_details(template: &str, finding: &Finding, zone: &TimeZone) -> Option<String> {
     let mut sentence = String::new();
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once('{') {
@@ -34,7 +47,7 @@ fn filled(template: &str, finding: &Finding, zone: &TimeZone) -> Option<String> 
         let (name, noun) = inside.split_once(':').map_or((inside, None), |(name, noun)| (name, Some(noun)));
         let value = value_of(finding, name)?;
         sentence.push_str(before);
-        sentence.push_str(&shown(&value, zone));
+        sentence.push_str(&shown(name, &value, zone));
         if let Some(noun) = noun {
             let is_one = matches!(value, Detail::Int(1) | Detail::Unsigned(1));
             sentence.push(' ');
@@ -43,7 +56,7 @@ fn filled(template: &str, finding: &Finding, zone: &TimeZone) -> Option<String> 
         rest = behind;
     }
     sentence.push_str(rest);
-    (!sentence.is_empty()).then_some(sentence)
+    Some(sentence)
 }
 
 fn value_of(finding: &Finding, name: &str) -> Option<Detail> {
@@ -60,8 +73,10 @@ fn value_of(finding: &Finding, name: &str) -> Option<Detail> {
     }
 }
 
-fn shown(detail: &Detail, zone: &TimeZone) -> String {
+fn shown(name: &str, detail: &Detail, zone: &TimeZone) -> String {
     match detail {
+        // Checksums are compared digit by digit.
+        Detail::Unsigned(value) if name.ends_with("Crc") => format!("{value:#010x}"),
         Detail::Int(value) => value.to_string(),
         Detail::Unsigned(value) => value.to_string(),
         Detail::Time(value) => {
@@ -69,8 +84,21 @@ fn shown(detail: &Detail, zone: &TimeZone) -> String {
             time::zoned(&mut out, *value, zone);
             String::from_utf8_lossy(&out).into_owned()
         }
+        Detail::Text(value) if name == "reason" => reason_words(value).unwrap_or(value).to_owned(),
         Detail::Text(value) => value.clone(),
     }
+}
+
+/// The words for reasons that JSON gives a short name.
+fn reason_words(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "producerWithoutEpoch" => "a producer without an epoch",
+        "producerWithoutSequence" => "a producer without a sequence number",
+        "transactionWithoutProducer" => "a transaction without a producer",
+        "notLookedAt" => "were not looked at",
+        "undecodable" => "cannot be decoded",
+        _ => return None,
+    })
 }
 
 fn plural(noun: &str) -> String {
@@ -82,13 +110,14 @@ fn plural(noun: &str) -> String {
 }
 
 /// Appends `words` and a line end. The first line goes on where `taken` characters stand already, the next ones are
-/// indented; where there is no terminal, all is one line. What could drive a terminal is escaped.
+/// indented; where there is no terminal, all is one line. [`TOGETHER`] becomes a space. What could drive a terminal is
+/// escaped.
 pub(super) fn wrapped(out: &mut Vec<u8>, words: &str, taken: usize, indent: usize, width: Option<u16>) {
     let mut escaped = Vec::new();
     text::sentence(&mut escaped, words.as_bytes());
     let escaped = String::from_utf8_lossy(&escaped);
     let Some(width) = width else {
-        out.extend_from_slice(escaped.as_bytes());
+        out.extend_from_slice(escaped.replace(TOGETHER, " ").as_bytes());
         out.push(b'\n');
         return;
     };
@@ -110,7 +139,7 @@ pub(super) fn wrapped(out: &mut Vec<u8>, words: &str, taken: usize, indent: usiz
                 column += 1;
             }
         }
-        out.extend_from_slice(word.as_bytes());
+        out.extend_from_slice(word.replace(TOGETHER, " ").as_bytes());
         column += length;
     }
     out.push(b'\n');

@@ -12,9 +12,15 @@ use crate::check::Id;
 pub struct Words {
     /// What was seen, in general.
     pub what: &'static str,
-    /// What was seen, with the numbers: `{name}` stands for a detail, `{name:noun}` for a number with its noun. Empty
-    /// where nothing is to be added to [`Words::what`] but the details one after the other.
-    pub says: &'static str,
+    /// What was seen, with the numbers. The first of these counts for which the finding has all details; where there is
+    /// none, the details follow [`Words::what`].
+    ///
+    /// | in the template | stands for                                                       |
+    /// |-----------------|------------------------------------------------------------------|
+    /// | `{name}`        | a detail, or the position, length, slot or offset of the finding |
+    /// | `{name:noun}`   | a number with its noun: `1 byte`, `2 bytes`                      |
+    /// | `[…]`           | what is left out where a detail in it is not there               |
+    pub says: &'static [&'static str],
     /// What readers suffer.
     pub readers: &'static str,
     /// What a broker makes of it when it starts after an orderly stop, in the usual case.
@@ -43,7 +49,7 @@ pub fn words(id: Id) -> &'static Words {
 /// For kinds that somebody has forgotten to word; a test sees to it that there is none.
 static UNKNOWN: Words = Words {
     what: "something that is not as it should be",
-    says: "",
+    says: &[],
     readers: "unknown",
     clean: "unknown",
     unclean: "unknown",

@@ -9,7 +9,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexMissing,
         Words {
             what: "there is a log and no offset index",
-            says: "",
+            says: &["there is no offset index beside this log of {logSize:byte}"],
             readers: "none once the broker has started",
             clean: "the segment is recovered: all its indexes are made again. If the log is damaged in the middle it is cut there, later segments stay, and what lies between is gone",
             unclean: "made again from the log",
@@ -20,7 +20,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexOrphan,
         Words {
             what: "an index without its log",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "the file is deleted",
             unclean: "the file is deleted",
@@ -31,7 +31,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexPartialEntry,
         Words {
             what: "bytes behind the last whole entry",
-            says: "",
+            says: &["{length:byte} behind the last whole entry of {entrySize:byte}"],
             readers: "none: they are ignored",
             clean: "they stay in an older segment, and are trimmed in the newest when the broker stops",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -42,7 +42,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexOffsetsNotIncreasing,
         Words {
             what: "offsets that do not rise from entry to entry",
-            says: "",
+            says: &[
+                "offset {indexOffset} at position {indexPosition}[, behind offset {previousOffset}][; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "lookups by offset take a wrong turn: fetches fail, skip records or take long",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -53,7 +55,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexPositionsNotIncreasing,
         Words {
             what: "positions that do not rise from entry to entry",
-            says: "",
+            says: &[
+                "offset {indexOffset} at position {indexPosition}[, behind position {previousPosition}][; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "consumers with isolation read-committed may be given aborted records; fetches may skip records",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -64,7 +68,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexPositionPastEnd,
         Words {
             what: "a position past the end of the log",
-            says: "",
+            says: &[
+                "position {indexPosition} for offset {indexOffset}, the log ends at {logSize}[; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "fetches of the offsets behind the entry go on in the next segment without a word: these records are skipped",
             clean: "in the newest segment the log end falls back to the base offset: leader epochs are cut, offsets are given out a second time, records are lost. In an older one it is not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -75,7 +81,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexPositionInsideBatch,
         Words {
             what: "a position where no batch begins",
-            says: "",
+            says: &[
+                "position {indexPosition} for offset {indexOffset}, where no batch begins[: the next one does at {nextBatchPosition}][; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "fetches through the entry fail with CorruptRecordException",
             clean: "as last entry of the newest segment: the broker does not start, or takes a wrong log end. Else it is not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -86,7 +94,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexSkipsOffsets,
         Words {
             what: "an entry that makes readers pass over offsets",
-            says: "",
+            says: &[
+                "position {indexPosition} for offset {indexOffset}, but offset {lastOffsetBefore} lies before it[; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "fetches of the offsets that lie before the position never find them",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -97,7 +107,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexOffsetPastEnd,
         Words {
             what: "an offset that the log does not reach",
-            says: "",
+            says: &[
+                "offset {indexOffset} at position {indexPosition}, the log ends with offset {lastOffset}[; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "none, unless offsets rise behind it",
             clean: "as last entry of the newest segment: the log end falls back to the base offset, and offsets are given out a second time. Else it is not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -108,7 +120,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexEntryOfStart,
         Words {
             what: "an entry for the start of the segment",
-            says: "",
+            says: &[
+                "offset {indexOffset} at position {indexPosition}: the start of the segment needs no entry[; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "none: lookups begin at the start of the segment anyway",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -119,7 +133,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexZeroPadding,
         Words {
             what: "zeros behind the last entry",
-            says: "",
+            says: &["zeros behind the {entries:entry}: room for {zeroEntries} more was not given back"],
             readers: "none; lookups by offset may begin at the start of the segment and take long",
             clean: "the index of the newest segment counts as full: the next append begins a new segment",
             unclean: "trimmed or made again, unless the segment lies below the recovery point",
@@ -130,7 +144,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexStaleEntries,
         Words {
             what: "old entries behind the last valid one of a preallocated index",
-            says: "",
+            says: &["{staleEntries} of {entries:entry} are left over from before a truncation"],
             readers: "none: they lie behind what is used",
             clean: "the log end falls back to the base offset of the segment, if the last of them leads past the end of the log",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -141,7 +155,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexEmpty,
         Words {
             what: "no entry at all",
-            says: "",
+            says: &["no entry at all for a log of {logSize:byte}"],
             readers: "none; lookups read the segment from its start",
             clean: "not noticed",
             unclean: "not noticed",
@@ -152,7 +166,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexNotCanonical,
         Words {
             what: "entries that are right and not as a broker writes them today",
-            says: "",
+            says: &[
+                "offset {indexOffset}, where the batch at position {indexPosition} ends with {batchLastOffset}: right, and not as brokers write it today[; so are {notCanonicalEntries} of {entries:entry}]",
+            ],
             readers: "none",
             clean: "not noticed",
             unclean: "not noticed",
@@ -163,7 +179,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexMissing,
         Words {
             what: "there is a log with timestamps and no time index",
-            says: "",
+            says: &["there is no time index beside this log with timestamps up to {maxTimestamp}"],
             readers: "searches by time and retention.ms go by the modification time of the file",
             clean: "an empty one is created and stays empty: brokers do not make it again",
             unclean: "made again if the segment is recovered for another reason; else it stays empty",
@@ -174,7 +190,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexPartialEntry,
         Words {
             what: "bytes behind the last whole entry",
-            says: "",
+            says: &["{length:byte} behind the last whole entry of {entrySize:byte}"],
             readers: "none: they are ignored",
             clean: "they stay in an older segment, and are trimmed in the newest when the broker stops",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -185,7 +201,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexTimestampsNotIncreasing,
         Words {
             what: "timestamps that do not rise from entry to entry",
-            says: "",
+            says: &[
+                "{indexTimestamp} at offset {indexOffset}[, behind {previousTimestamp}][; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "searches by time take a wrong turn and find the wrong record, or none",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -196,7 +214,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexOffsetsDecreasing,
         Words {
             what: "offsets that fall from entry to entry",
-            says: "",
+            says: &[
+                "{indexTimestamp} at offset {indexOffset}[, behind offset {previousOffset}][; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "none; a truncation keeps or drops the wrong entries",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -207,7 +227,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexOffsetOutOfRange,
         Words {
             what: "an offset that is not in the segment",
-            says: "",
+            says: &[
+                "offset {indexOffset}, which is not in the segment[: it ends with {lastOffset}][; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "searches by time find the wrong record, or none",
             clean: "not noticed; in the newest segment the next entry cannot be written: producing fails (InvalidOffsetException)",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -218,7 +240,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexWrongTimestamp,
         Words {
             what: "a timestamp that is not the largest so far at its offset",
-            says: "",
+            says: &[
+                "{indexTimestamp} at offset {indexOffset}, whose batch has {batchMaxTimestamp} as its largest timestamp and {largestTimestampBefore} before it[; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "searches by time begin too late and miss records, or take longer",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -229,7 +253,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexLastTooLarge,
         Words {
             what: "the last timestamp is larger than any in the segment",
-            says: "",
+            says: &[
+                "the last timestamp is {indexTimestamp}, the largest in the segment {maxTimestamp}[; {wrongEntries} of {entries} entries are wrong]",
+                "the last timestamp is {indexTimestamp}, larger than any in the segment[; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "searches by time stop in this segment and find nothing; retention.ms keeps it too long",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -240,7 +267,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexLastTooSmall,
         Words {
             what: "the last timestamp is smaller than the largest in the segment",
-            says: "",
+            says: &[
+                "the last timestamp is {indexTimestamp}, the largest in the segment {maxTimestamp}[; {wrongEntries} of {entries} entries are wrong]",
+                "the last timestamp is {indexTimestamp}, and the segment has {laterTimestamp}[; {wrongEntries} of {entries} entries are wrong]",
+            ],
             readers: "searches by time skip the segment; retention.ms deletes it too early",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -251,7 +281,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexZeroPadding,
         Words {
             what: "zeros behind the last entry",
-            says: "",
+            says: &["zeros behind the {entries:entry}: room for {zeroEntries} more was not given back"],
             readers: "searches by time skip the segment; retention.ms deletes it, because its age reads as 1970",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -262,7 +292,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexStaleEntries,
         Words {
             what: "old entries behind the last valid one of a preallocated index",
-            says: "",
+            says: &["{staleEntries} of {entries:entry} are left over from before a truncation"],
             readers: "searches by time may find nothing or the wrong record",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -273,7 +303,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TimeIndexEmpty,
         Words {
             what: "no entry at all for a log with timestamps",
-            says: "",
+            says: &["no entry at all for a log with timestamps up to {maxTimestamp}"],
             readers: "searches by time and retention.ms go by the modification time of the file, which copying changes",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -284,7 +314,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexPartialEntry,
         Words {
             what: "bytes behind the last whole entry",
-            says: "",
+            says: &[],
             readers: "none yet; the next entry is written behind them and all later ones are read wrong",
             clean: "they stay",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -295,7 +325,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexVersion,
         Words {
             what: "an entry of a version that brokers do not know",
-            says: "",
+            says: &[],
             readers: "the partition is not available",
             clean: "the broker does not start (KafkaException)",
             unclean: "the broker does not start (KafkaException)",
@@ -306,7 +336,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexBelowBase,
         Words {
             what: "an entry that ends before the segment begins",
-            says: "",
+            says: &[],
             readers: "none once the broker has started",
             clean: "the segment is recovered: all its indexes are made again",
             unclean: "the segment is recovered: all its indexes are made again",
@@ -317,7 +347,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexNotIncreasing,
         Words {
             what: "entries that are not in the order of their last offsets",
-            says: "",
+            says: &[],
             readers: "aborted records may be delivered; the next abort cannot be written, a truncation cuts the wrong entries",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -328,7 +358,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexEntryMissing,
         Words {
             what: "an aborted transaction that is not listed",
-            says: "",
+            says: &[],
             readers: "consumers with isolation read-committed are given records of an aborted transaction",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -339,7 +369,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexEntryOfNothing,
         Words {
             what: "an entry for which the log has no aborted transaction",
-            says: "",
+            says: &[],
             readers: "consumers with isolation read-committed may not get records that were committed",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -350,7 +380,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexFirstOffset,
         Words {
             what: "an entry whose first offset is not that of its transaction",
-            says: "",
+            says: &[],
             readers: "consumers with isolation read-committed are given aborted records, or miss committed ones",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -361,7 +391,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexStableOffset,
         Words {
             what: "a last stable offset that makes readers stop looking too early",
-            says: "",
+            says: &[],
             readers: "consumers with isolation read-committed may be given records of aborted transactions",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -372,7 +402,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexStableOffsetLow,
         Words {
             what: "a last stable offset lower than recovery would write",
-            says: "",
+            says: &[],
             readers: "none; brokers look at some more entries",
             clean: "not noticed",
             unclean: "not noticed",

@@ -8,7 +8,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirForeignDirectory,
         Words {
             what: "a directory that is no partition's",
-            says: "",
+            says: &[],
             readers: "no partition of the broker is available",
             clean: "the broker does not start (KafkaException)",
             unclean: "the broker does not start (KafkaException)",
@@ -21,7 +21,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirDuplicatePartition,
         Words {
             what: "a partition that is there twice",
-            says: "",
+            says: &[],
             readers: "no partition of the broker is available",
             clean: "the broker does not start (IllegalStateException)",
             unclean: "the broker does not start (IllegalStateException)",
@@ -32,7 +32,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCheckpointUnreadable,
         Words {
             what: "the checkpoint cannot be read",
-            says: "",
+            says: &[],
             readers: "no partition of the log dir is available",
             clean: "the log dir goes offline; if it is the only one, the broker does not start",
             unclean: "the log dir goes offline; if it is the only one, the broker does not start",
@@ -45,7 +45,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCheckpointLine,
         Words {
             what: "a checkpoint with two lines for one partition, or a negative offset",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "the last line counts",
             unclean: "the last line counts",
@@ -56,7 +56,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCheckpointStale,
         Words {
             what: "a checkpoint line for a partition that is not there",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is dropped when the file is written",
             unclean: "it is dropped when the file is written",
@@ -67,7 +67,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirTemporaryFile,
         Words {
             what: "a checkpoint half written",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is overwritten",
             unclean: "it is overwritten",
@@ -78,7 +78,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirForeignFile,
         Words {
             what: "a file that is none of Kafka's",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is ignored",
             unclean: "it is ignored",
@@ -89,7 +89,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirMetaProperties,
         Words {
             what: "meta.properties is missing or cannot be read",
-            says: "",
+            says: &[],
             readers: "no partition of the log dir is available",
             clean: "the broker does not start, or the log dir goes offline",
             unclean: "the broker does not start, or the log dir goes offline",
@@ -102,7 +102,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirMetaPropertiesDiffer,
         Words {
             what: "log dirs of different clusters or nodes, or with the same directory id",
-            says: "",
+            says: &[],
             readers: "no partition of the broker is available",
             clean: "the broker does not start",
             unclean: "the broker does not start",
@@ -113,7 +113,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirRecoveryPointBeyondEnd,
         Words {
             what: "a recovery point behind the log end",
-            says: "",
+            says: &[],
             readers: "none; but what is damaged below it is never noticed at a start",
             clean: "it is lowered to the log end",
             unclean: "it is lowered to the log end: nothing is recovered but the newest segment",
@@ -124,7 +124,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirLogStartBeyondEnd,
         Words {
             what: "a log start offset behind the log end",
-            says: "",
+            says: &[],
             readers: "all records of the partition are deleted at the next start",
             clean: "all segments are deleted, the log begins again at the checkpointed offset",
             unclean: "all segments are deleted, the log begins again at the checkpointed offset",
@@ -137,7 +137,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirLogStartBelowFirst,
         Words {
             what: "a log start offset before the first segment",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "the base offset of the first segment counts",
             unclean: "the base offset of the first segment counts",
@@ -148,7 +148,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirHighWatermarkBeyondEnd,
         Words {
             what: "a high watermark behind the log end",
-            says: "",
+            says: &[],
             readers: "records that consumers may have seen are gone",
             clean: "it is lowered to the log end",
             unclean: "it is lowered to the log end",
@@ -159,7 +159,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCleanerOutOfRange,
         Words {
             what: "a cleaner checkpoint outside the log",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "the cleaner begins at the log start",
             unclean: "the cleaner begins at the log start",
@@ -170,7 +170,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftSnapshotMissing,
         Words {
             what: "the log begins behind 0 and no snapshot reaches its start",
-            says: "",
+            says: &[],
             readers: "the node cannot know the state of the cluster",
             clean: "the broker does not start (IllegalStateException)",
             unclean: "the broker does not start (IllegalStateException)",
@@ -181,7 +181,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftSnapshotAhead,
         Words {
             what: "the newest snapshot is ahead of the log",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "the log is emptied and begins at the end of the snapshot",
             unclean: "the log is emptied and begins at the end of the snapshot",
@@ -194,7 +194,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftSnapshotUnreadable,
         Words {
             what: "a snapshot that cannot be read to its end",
-            says: "",
+            says: &[],
             readers: "the node may not know the state of the cluster",
             clean: "the node fails when it loads the snapshot",
             unclean: "the node fails when it loads the snapshot",
@@ -205,7 +205,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftOldMagic,
         Words {
             what: "a batch of a magic that this log never holds",
-            says: "",
+            says: &[],
             readers: "the node fails when it reads the batch",
             clean: "the node fails when it reads the batch",
             unclean: "the node fails when it reads the batch",
@@ -216,7 +216,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftTopicId,
         Words {
             what: "partition.metadata does not hold the id of the metadata topic",
-            says: "",
+            says: &[],
             readers: "the node does not start",
             clean: "the node does not start",
             unclean: "the node does not start",

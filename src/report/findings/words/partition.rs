@@ -8,7 +8,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotUnreadable,
         Words {
             what: "the snapshot cannot be read",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is deleted, an older one is used and the log behind it is read",
             unclean: "it is deleted, an older one is used and the log behind it is read",
@@ -19,7 +19,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotBeyondEnd,
         Words {
             what: "a snapshot of an offset that the log has not reached",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -30,7 +30,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotStray,
         Words {
             what: "a snapshot between the base offsets of segments",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -41,7 +41,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotEntry,
         Words {
             what: "an entry that contradicts itself or the name of the file",
-            says: "",
+            says: &[],
             readers: "idempotent producers may fail or write twice",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -52,7 +52,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotContradictsLog,
         Words {
             what: "an entry that the log contradicts",
-            says: "",
+            says: &[],
             readers: "idempotent producers may fail (OutOfOrderSequenceException) or write twice",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -63,7 +63,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotForgetsTransaction,
         Words {
             what: "a transaction that is open in the log and not in the snapshot",
-            says: "",
+            says: &[],
             readers: "consumers with isolation read-committed are given records of a transaction that is not decided",
             clean: "taken as it stands: the last stable offset is too high",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -74,7 +74,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotPhantomTransaction,
         Words {
             what: "a transaction that is open in the snapshot and not in the log",
-            says: "",
+            says: &[],
             readers: "consumers with isolation read-committed never get past it",
             clean: "taken as it stands: the last stable offset stays where it is",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -85,7 +85,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotProducerMissing,
         Words {
             what: "a producer of the log that the snapshot does not know",
-            says: "",
+            says: &[],
             readers: "none; a duplicate from this producer would not be noticed",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -96,7 +96,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochFileUnreadable,
         Words {
             what: "the file cannot be read",
-            says: "",
+            says: &[],
             readers: "the partition is not available",
             clean: "the broker does not start, or its log dir goes offline",
             unclean: "the broker does not start, or its log dir goes offline",
@@ -109,7 +109,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochNegative,
         Words {
             what: "a negative epoch or start offset",
-            says: "",
+            says: &[],
             readers: "the partition is not available",
             clean: "the broker does not start",
             unclean: "the broker does not start",
@@ -122,7 +122,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochNotIncreasing,
         Words {
             what: "epochs or start offsets that do not rise",
-            says: "",
+            says: &[],
             readers: "none; as a follower it may cut too much or too little",
             clean: "the older of the entries that contradict each other are dropped",
             unclean: "the older of the entries that contradict each other are dropped",
@@ -135,7 +135,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochBeyondEnd,
         Words {
             what: "an epoch that begins behind the log end",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "the entry is dropped",
             unclean: "the entry is dropped",
@@ -146,7 +146,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochContradictsLog,
         Words {
             what: "batches that are not of the epoch which the file says",
-            says: "",
+            says: &[],
             readers: "none; as a follower it may cut too much, or keep what the leader has not",
             clean: "not noticed",
             unclean: "not noticed",
@@ -159,7 +159,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochFileMissing,
         Words {
             what: "batches have leader epochs, and the file is missing or empty",
-            says: "",
+            says: &[],
             readers: "none; as a follower it cuts its log to the high watermark, which may lose records",
             clean: "it stays empty until the broker becomes leader",
             unclean: "filled in part, from the segments that are recovered",
@@ -172,7 +172,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionEmpty,
         Words {
             what: "there is not one segment",
-            says: "",
+            says: &[],
             readers: "all records of the partition are gone",
             clean: "an empty segment is made at the log start offset: the log end falls back to it",
             unclean: "an empty segment is made at the log start offset: the log end falls back to it",
@@ -183,7 +183,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionBadName,
         Words {
             what: "a file whose name must begin with an offset and does not",
-            says: "",
+            says: &[],
             readers: "the partition is not available",
             clean: "the broker does not start (NumberFormatException)",
             unclean: "the broker does not start (NumberFormatException)",
@@ -194,7 +194,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionNameNotCanonical,
         Words {
             what: "an offset that is not written with twenty digits",
-            says: "",
+            says: &[],
             readers: "what is in the file cannot be read",
             clean: "the file with twenty digits is opened or made instead, and this one ignored",
             unclean: "the file with twenty digits is opened or made instead, and this one ignored",
@@ -205,7 +205,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionSwapFile,
         Words {
             what: "a file that an interrupted compaction or split has left",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it takes the place of the segments it was made of, which are deleted; with a .cleaned file beside it, it is deleted itself",
             unclean: "it takes the place of the segments it was made of, which are deleted; with a .cleaned file beside it, it is deleted itself",
@@ -218,7 +218,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionCleanedFile,
         Words {
             what: "a file that an interrupted compaction has left",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -229,7 +229,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionDeletedFile,
         Words {
             what: "a file that waits for being deleted",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -240,7 +240,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionForeignFile,
         Words {
             what: "a file or directory that is none of Kafka's",
-            says: "",
+            says: &[],
             readers: "none",
             clean: "it is ignored",
             unclean: "it is ignored",
@@ -251,7 +251,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionMetadataMissing,
         Words {
             what: "no partition.metadata, although the log dir is one of KRaft",
-            says: "",
+            says: &[],
             readers: "all records of the partition disappear from readers' sight",
             clean: "the directory is renamed to -stray and the partition begins again, empty",
             unclean: "the directory is renamed to -stray and the partition begins again, empty",
@@ -264,7 +264,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionMetadataUnreadable,
         Words {
             what: "partition.metadata cannot be read",
-            says: "",
+            says: &[],
             readers: "the partition is not available",
             clean: "the broker does not start, or its log dir goes offline",
             unclean: "the broker does not start, or its log dir goes offline",
@@ -275,7 +275,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionMetadataForeign,
         Words {
             what: "partition.metadata holds an id that cannot be this topic's",
-            says: "",
+            says: &[],
             readers: "all records of the partition disappear from readers' sight",
             clean: "the directory is renamed to -stray and the partition begins again, empty",
             unclean: "the directory is renamed to -stray and the partition begins again, empty",
@@ -286,7 +286,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SegmentsOverlap,
         Words {
             what: "offsets that two segments hold",
-            says: "",
+            says: &[],
             readers: "records are delivered twice, some cannot be found by their offsets",
             clean: "not noticed",
             unclean: "not noticed",
@@ -299,7 +299,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SegmentsGap,
         Words {
             what: "offsets that no segment holds",
-            says: "",
+            says: &[],
             readers: "none; if the topic was never compacted, the records are lost",
             clean: "not noticed",
             unclean: "not noticed",
@@ -310,7 +310,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SegmentsEmptyJump,
         Words {
             what: "an empty newest segment whose base offset lies behind the end of the one before",
-            says: "",
+            says: &[],
             readers: "fetches between the two get nothing",
             clean: "the log end is the base offset of the empty segment",
             unclean: "the log end is the base offset of the empty segment",
