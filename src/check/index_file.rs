@@ -28,23 +28,22 @@ pub(super) struct SegmentState {
     /// Whether a broker is running.
     pub is_live: bool,
     /// Whether its indexes may be as a broker has them while it appends: preallocated, without a closing entry, with
-    /// entries behind the last valid one that a truncation has left.
+    /// entries behind the last valid one that a truncation has left. The next start makes them again.
     pub may_be_open: bool,
-    /// Whether a broker makes its indexes again at every start.
-    pub is_rebuilt: bool,
 }
 
 impl SegmentState {
     pub(super) fn new(setting: &Setting, log: &NamedFile, is_newest: bool) -> Self {
         let is_live = setting.is_live();
-        let mut state = Self { is_newest, is_live, may_be_open: false, is_rebuilt: false };
+        let mut state = Self { is_newest, is_live, may_be_open: false };
         if is_newest {
             let path = log.path();
             let name = path.parent().and_then(PartitionName::of_directory);
-            state.is_rebuilt = name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA);
+            // Its indexes are made again at every start, and not cut at the end.
+            let is_metadata = name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA);
             // A partition that waits for being deleted keeps the indexes that it had.
             let is_deleted = name.is_some_and(|name| name.state == DirState::Delete);
-            state.may_be_open = is_live || !setting.clean_shutdown || state.is_rebuilt || is_deleted;
+            state.may_be_open = is_live || !setting.clean_shutdown || is_metadata || is_deleted;
         }
         state
     }
@@ -122,8 +121,8 @@ impl Faults {
     }
 
     /// Hands over the findings about an index of `entries` entries. Where most of them are wrong, the file as a whole
-    /// is, and one finding of each kind says so.
-    pub(super) fn report(mut self, entries: usize, findings: &mut Findings) {
+    /// is, and one finding of each kind says so; answers whether that is so.
+    pub(super) fn report(mut self, entries: usize, findings: &mut Findings) -> bool {
         let wrong = self.slots().len();
         let is_wrong_file = wrong >= WRONG_FILE && wrong > entries / 2;
         for mut kind in self.kinds {
@@ -141,6 +140,12 @@ impl Faults {
                 });
             }
         }
+        is_wrong_file
+    }
+
+    /// Whether no entry is wrong, and each was judged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.not_judged.is_empty()
     }
 }
 
@@ -248,7 +253,8 @@ mod tests {
             let odd = out_of_order(&keys, strictly);
             let left: Vec<i64> =
                 keys.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, key)| *key).collect();
-            prop_assert!(left.windows(2).all(|pair| if strictly { pair[0] < pair[1] } else { pair[0] <= pair[1] }));
+            let rises = |pair: &[i64]| if strictly { pair[0] < pair[1] } else { pair[0] <= pair[1] };
+            prop_assert!(left.windows(2).all(rises), "{left:?}");
             // The longest subsequence, counted in the plainest way.
             let mut longest = vec![1; keys.len()];
             for at in 0..keys.len() {

@@ -183,9 +183,28 @@ impl OffsetIndexCheck {
                 }
             }
         }
-        behind += self.offsets_are_reached(end);
-        self.report(end, findings, state);
+        let is_sound = self.is_sound(end);
+        if !is_sound {
+            behind += self.offsets_are_reached(end);
+        }
+        self.report(end, is_sound, findings, state);
         behind
+    }
+
+    /// Whether no entry is wrong on its own, all rise, and the last is reached: then there is nothing to look for.
+    fn is_sound(&self, end: &LogEnd) -> bool {
+        let index = OffsetIndex::new(&self.bytes, self.base_offset);
+        let mut before = (0, 0);
+        let rises = |entry: OffsetIndexEntry| {
+            let key = (entry.relative_offset, entry.raw_position);
+            let rises = key.0 > before.0 && key.1 > before.1;
+            before = key;
+            rises
+        };
+        let last = self.shape.used.checked_sub(1).and_then(|slot| index.entry(slot));
+        self.faults.is_empty()
+            && last.is_none_or(|last| Some(last.offset) <= end.max_last_offset)
+            && index.iter().take(self.shape.used).all(rises)
     }
 
     /// Whether some batch from the position on reaches the offset: the last one of the log does, or none.
@@ -207,13 +226,14 @@ impl OffsetIndexCheck {
         behind
     }
 
-    fn report(&mut self, end: &LogEnd, findings: &mut Findings, state: &SegmentState) {
+    fn report(&mut self, end: &LogEnd, is_sound: bool, findings: &mut Findings, state: &SegmentState) {
         self.shape.has_whole_entries(Id::IndexPartialEntry, findings);
         if !state.may_be_open {
             self.shape.has_no_padding(Id::IndexZeroPadding, findings);
         }
-        let stale = if state.may_be_open { self.first_stale() } else { None };
+        let stale = if state.may_be_open && !is_sound { self.first_stale() } else { None };
         match stale {
+            _ if is_sound => {}
             Some(slot) => {
                 let stale = self.shape.used.saturating_sub(slot as usize) as u64;
                 let finding = self.shape.rest(Id::IndexStaleEntries, slot as usize).with("staleEntries", stale);
@@ -221,7 +241,9 @@ impl OffsetIndexCheck {
             }
             None => {
                 self.entries_rise();
-                std::mem::take(&mut self.faults).report(self.shape.used, findings);
+                if std::mem::take(&mut self.faults).report(self.shape.used, findings) {
+                    return;
+                }
             }
         }
         if let Some((slot, entry, last_offset)) = self.first_not_canonical.filter(|_| self.not_canonical > 0) {
@@ -333,11 +355,12 @@ fn described(shape: &Shape, id: Id, slot: u32, entry: OffsetIndexEntry) -> Findi
         .with("entry", u64::from(slot))
 }
 
-/// There is no offset index beside a log. A broker makes it again. Source: Kafka `LogSegment.sanityCheck`.
+/// There is no offset index beside a log. A broker makes it again, and recovers the newest segment anyway if it did not
+/// close it. Source: Kafka `LogSegment.sanityCheck`.
 pub(super) fn is_missing(log: &Path, size_in_bytes: u64, state: &SegmentState, findings: &mut Findings) {
     if size_in_bytes == 0 {
         return;
     }
     let finding = Finding::new(Id::IndexMissing, log).with("logSize", size_in_bytes);
-    findings.push(if state.is_live || state.is_rebuilt { finding.as_severity(Severity::Info) } else { finding });
+    findings.push(if state.may_be_open { finding.as_severity(Severity::Info) } else { finding });
 }

@@ -353,3 +353,7 @@ fn with_entries_behind(mut finding: Finding, of_offset_index: u64, of_time_index
     }
     finding
 }
+
+#[cfg(test)]
+#[path = "segment_tests.rs"]
+mod tests;

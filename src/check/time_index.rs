@@ -225,8 +225,9 @@ impl TimeIndexCheck {
             return;
         }
         self.shape.has_whole_entries(Id::TimeIndexPartialEntry, findings);
+        let is_sound = self.is_sound();
         if state.may_be_open {
-            if let Some(slot) = self.first_stale() {
+            if let Some(slot) = if is_sound { None } else { self.first_stale() } {
                 let stale = self.shape.used.saturating_sub(slot as usize) as u64;
                 let finding = self.shape.rest(Id::TimeIndexStaleEntries, slot as usize).with("staleEntries", stale);
                 findings.push(finding.as_severity(Severity::Info));
@@ -235,12 +236,26 @@ impl TimeIndexCheck {
         } else {
             self.shape.has_no_padding(Id::TimeIndexZeroPadding, findings);
         }
-        self.entries_rise();
-        self.wrong_last_is_named(end);
+        if !is_sound {
+            self.entries_rise();
+            self.wrong_last_is_named(end);
+        }
         if !state.may_be_open && self.shape.used == self.shape.slots {
             self.last_is_the_largest(end, depth, findings);
         }
         std::mem::take(&mut self.faults).report(self.shape.used, findings);
+    }
+
+    /// Whether no entry is wrong on its own and all rise: then there is nothing to look for.
+    fn is_sound(&self) -> bool {
+        let index = TimeIndex::new(&self.bytes, self.base_offset);
+        let mut before = (i64::MIN, Offset(i64::MIN));
+        self.faults.is_empty()
+            && index.iter().take(self.shape.used).all(|entry| {
+                let rises = entry.timestamp > before.0 && entry.offset >= before.1;
+                before = (entry.timestamp, entry.offset);
+                rises
+            })
     }
 
     /// Where an index that may be open has its end, if entries are left behind it.
@@ -372,5 +387,5 @@ fn described(shape: &Shape, id: Id, slot: u32, entry: TimeIndexEntry) -> Finding
 pub(super) fn is_missing(log: &Path, max_timestamp: Option<i64>, state: &SegmentState, findings: &mut Findings) {
     let Some(largest) = max_timestamp else { return };
     let finding = Finding::new(Id::TimeIndexMissing, log).with("maxTimestamp", Detail::Time(largest));
-    findings.push(if state.is_live || state.is_rebuilt { finding.as_severity(Severity::Info) } else { finding });
+    findings.push(if state.may_be_open { finding.as_severity(Severity::Info) } else { finding });
 }
