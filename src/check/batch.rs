@@ -7,7 +7,7 @@ use super::{Detail, Id};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatchHeader, TimestampType};
 use crate::format::compression::{Compression, DecompressError, Decompressor};
 use crate::format::legacy::MessageHeader;
-use crate::format::record::RecordError;
+use crate::format::record::{RecordError, Records};
 use crate::format::{Offset, Position};
 use crate::scan::ScannedBatch;
 
@@ -338,7 +338,7 @@ struct Seen {
     misplaced: Option<(Offset, Option<Offset>)>,
 }
 
-fn look_at(records: crate::format::record::Records<'_>, header: &BatchHeader) -> Result<Seen, RecordError> {
+fn look_at(records: Records<'_>, header: &BatchHeader) -> Result<Seen, RecordError> {
     let (first, last) = (header.base_offset(), header.last_offset());
     // What wraps messages at offset 0 was written by an old client, and holds relative offsets.
     let last = if header.records_count().is_none() && last == Offset(0) { Offset(i64::MAX) } else { last };

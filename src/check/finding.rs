@@ -159,6 +159,18 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// The whole number that was seen under this name.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        let (_, detail) = self.details.iter().find(|(found, _)| *found == name)?;
+        match detail {
+            Detail::Int(value) | Detail::Time(value) => Some(*value),
+            Detail::Unsigned(value) => i64::try_from(*value).ok(),
+            Detail::Text(_) => None,
+        }
+    }
+}
+
 /// How many findings of one kind are kept for one file; more are counted. A log of a million bad batches must not
 /// take memory for a million findings.
 const KEPT_PER_FILE: usize = 50;
@@ -218,6 +230,13 @@ impl Findings {
     /// The findings.
     pub fn into_vec(self) -> Vec<Finding> {
         self.kept
+    }
+}
+
+/// As they come: nothing is counted away.
+impl FromIterator<Finding> for Findings {
+    fn from_iter<T: IntoIterator<Item = Finding>>(findings: T) -> Self {
+        Self { kept: findings.into_iter().collect() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::finding::{Finding, Findings};
 use super::{Id, Setting};
+use crate::format::Position;
 use crate::format::file_name::DirState;
 use crate::store::partition::PartitionName;
 use crate::store::{NamedFile, StoreError, read_small};
@@ -203,7 +204,7 @@ impl Shape {
         if self.partial > 0 {
             let position = (self.slots as u64).saturating_mul(self.size as u64);
             let finding = Finding::new(id, &self.path)
-                .at(crate::format::Position(position), self.partial as u64)
+                .at(Position(position), self.partial as u64)
                 .with("entries", self.slots as u64)
                 .with("entrySize", self.size as u64);
             findings.push(finding);

@@ -12,11 +12,17 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod chain;
+pub mod checkpointed;
 mod damage;
 pub mod finding;
+pub mod fold;
 mod index_file;
+pub mod kraft;
+pub mod log_dir;
 mod offset_index;
 pub mod partition;
+pub mod partition_files;
 pub mod segment;
 mod time_index;
 

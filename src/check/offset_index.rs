@@ -254,13 +254,13 @@ impl OffsetIndexCheck {
             findings.push(finding);
         }
         let last_position = end.last.map_or(0, |last| last.position.0);
-        if self.shape.used == 0 && last_position >= WORTH_AN_ENTRY && !state.is_live && !self.bytes_are_missing() {
+        if self.shape.used == 0 && last_position >= WORTH_AN_ENTRY && !state.is_live && !self.has_no_file() {
             let finding = Finding::new(Id::IndexEmpty, self.shape.path()).with("logSize", end.size_in_bytes);
             findings.push(finding);
         }
     }
 
-    fn bytes_are_missing(&self) -> bool {
+    fn has_no_file(&self) -> bool {
         self.shape.path().as_os_str().is_empty()
     }
 

@@ -18,7 +18,7 @@ use crate::scan::segment_facts::{BatchPlace, SegmentFacts};
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, Verify};
 use crate::store::mem::MemoryStorage;
 use crate::store::partition::SegmentFiles;
-use crate::store::{NamedFile, ReadStorage, StoreError, open};
+use crate::store::{FileFacts, NamedFile, ReadStorage, StoreError, open};
 
 /// The largest batch whose bytes are held where records are not looked at: control batches are small.
 const LARGEST_CONTROL_BATCH: u64 = 64 << 10;
@@ -98,6 +98,7 @@ impl Worker {
         };
         let Some(log) = task.files.log else { return judged };
         let state = SegmentState::new(&task.setting, log, task.next_base_offset.is_none());
+        let before = file_facts(task, &state);
         // Before the log is opened: a running broker writes the log first.
         let mut indexes = Indexes::read(task, &state, &mut judged);
         match open(&log.path(), task.setting.policy) {
@@ -109,8 +110,20 @@ impl Worker {
             }
             Err(error) => cannot_look(&mut judged, error, &state),
         }
+        if !judged.findings.is_empty() && file_facts(task, &state) != before {
+            // A running broker has put other files in their place meanwhile: they were no set.
+            judged.findings = Findings::new();
+        }
         judged
     }
+}
+
+/// Size and time of modification of the files of a segment that a running broker appends to no more, but may still
+/// compact or delete; nothing of others.
+fn file_facts(task: &SegmentTask<'_>, state: &SegmentState) -> Vec<Option<FileFacts>> {
+    let files = [task.files.log, task.files.offset_index, task.files.time_index];
+    let settled = files.into_iter().flatten().filter(|_| state.is_live && !state.is_newest);
+    settled.map(|file| file.facts().ok()).collect()
 }
 
 /// Notes that a file could not be looked at. Under a running broker files go: that is no failure.

@@ -7,6 +7,8 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::check::{Finding, Severity};
 use crate::format::batch::{RecordBatchBuilder, RecordBatchHeader, write_batch};
@@ -541,4 +543,100 @@ fn timestamp_0_at_the_base_offset_is_no_padding() {
     assert_eq!(case.seen(), []);
     let padded = case.with_time_index(&[(0, 0), (0, 0)]);
     assert_eq!(padded.errors(), [("timeindex/zero-padding", 1)]);
+}
+
+/// Where each batch of the sound log begins, with its last offset relative to the base.
+fn batches() -> impl Iterator<Item = (i32, i32, i64)> {
+    (0..8).zip(TIMESTAMPS).map(|(at, timestamp)| (at * SIZE as i32, 2 * at + 1, timestamp))
+}
+
+/// What must hold of an offset index, said in the plainest way.
+fn is_right_index(entries: &[(i32, i32)]) -> bool {
+    let rise = entries.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1);
+    rise && entries.iter().all(|&(offset, position)| {
+        let begins = position > 0 && batches().any(|(at, ..)| at == position);
+        let skips = batches().any(|(at, last, _)| at < position && last >= offset);
+        let reached = batches().any(|(at, last, _)| at >= position && last >= offset);
+        offset > 0 && begins && !skips && reached
+    })
+}
+
+/// The same of a time index of a closed segment.
+fn is_right_time_index(entries: &[(i64, i32)]) -> bool {
+    let rise = entries.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+    let each = entries.iter().all(|&(timestamp, offset)| {
+        let first = batches().find(|(_, last, _)| *last >= offset);
+        let is_there = offset >= 0 && first.is_some_and(|(_, _, largest)| largest == timestamp);
+        is_there && batches().filter(|(_, last, _)| *last < offset).all(|(_, _, earlier)| earlier < timestamp)
+    });
+    rise && each && entries.last().is_some_and(|last| last.0 == 80)
+}
+
+fn index_entry() -> impl Strategy<Value = (i32, i32)> {
+    (prop_oneof![0..18, -3..3i32], prop_oneof![8 => (0..8i32).prop_map(|at| at * 97), 1 => 0..900i32])
+}
+
+fn time_index_entry() -> impl Strategy<Value = (i64, i32)> {
+    (prop_oneof![proptest::sample::select(&TIMESTAMPS[..]), 0..90i64], -1..18i32)
+}
+
+/// Entries of which most are right: those of a right index, some of them replaced.
+fn mostly<T: Clone + std::fmt::Debug>(right: Vec<T>, other: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+    let choose =
+        (proptest::collection::vec(any::<bool>(), right.len()), proptest::collection::vec((0..9usize, other), 0..3));
+    choose.prop_map(move |(kept, others)| {
+        let mut entries: Vec<T> =
+            right.iter().zip(kept).filter(|(_, kept)| *kept).map(|(one, _)| one.clone()).collect();
+        for (at, other) in others {
+            match entries.get_mut(at) {
+                Some(entry) => *entry = other,
+                None => entries.push(other),
+            }
+        }
+        entries
+    })
+}
+
+proptest! {
+    // Each case writes a directory.
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn an_offset_index_is_called_wrong_where_it_is_and_nowhere_else(
+        entries in mostly((1..8).map(|at| (2 * at + 1, at * 97)).collect(), index_entry().boxed()),
+    ) {
+        // Zeros at the end are padding.
+        prop_assume!(entries.last() != Some(&(0, 0)));
+        let errors = sound().with_index(&entries).errors();
+        prop_assert_eq!(errors.is_empty(), is_right_index(&entries), "{:?}: {:?}", entries, errors);
+    }
+
+    #[test]
+    fn a_time_index_is_called_wrong_where_it_is_and_nowhere_else(
+        entries in mostly(vec![(50, 1), (60, 3), (70, 9), (80, 13)], time_index_entry().boxed()),
+    ) {
+        prop_assume!(!entries.is_empty() && entries.last() != Some(&(0, 0)));
+        let errors = sound().with_time_index(&entries).errors();
+        prop_assert_eq!(errors.is_empty(), is_right_time_index(&entries), "{:?}: {:?}", entries, errors);
+    }
+
+    #[test]
+    fn whatever_the_files_hold_something_is_said_and_nothing_fails(
+        changes in proptest::collection::vec((0..776usize, any::<u8>()), 1..6),
+        index in proptest::collection::vec(any::<u8>(), 0..60),
+        time_index in proptest::collection::vec(any::<u8>(), 0..60),
+        is_newest: bool,
+        clean_shutdown: bool,
+        is_live: bool,
+    ) {
+        let mut case = Case {
+            index: Some(index), time_index: Some(time_index), is_newest, clean_shutdown, is_live, ..sound()
+        };
+        for (at, byte) in changes {
+            case.log[at] = byte;
+        }
+        for depth in [Depth::Quick, Depth::Checksums, Depth::Records] {
+            case.at(depth).judge();
+        }
+    }
 }

@@ -80,6 +80,11 @@ impl Common {
         }
     }
 
+    /// Whether only some partitions, or one segment, of what the paths hold are meant.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        !self.topic_partition.is_empty() || self.segment.is_some()
+    }
+
     /// How files are read.
     pub(crate) fn io_mode(&self) -> IoMode {
         match self.io {
@@ -190,11 +195,15 @@ impl Run {
 
     /// Whether a broker runs on the log dir that `partition` is in; says so the first time.
     pub(crate) fn broker_runs_on(&mut self, partition: &Path) -> bool {
-        let Some(log_dir) = log_dir_of(partition) else { return false };
-        if let Some((_, runs)) = self.brokers.iter().find(|(known, _)| *known == log_dir) {
+        log_dir_of(partition).is_some_and(|log_dir| self.broker_runs_in(&log_dir))
+    }
+
+    /// Whether a broker runs on this log dir; says so the first time.
+    pub(crate) fn broker_runs_in(&mut self, log_dir: &Path) -> bool {
+        if let Some((_, runs)) = self.brokers.iter().find(|(known, _)| known == log_dir) {
             return *runs;
         }
-        let runs = match lock_state(&log_dir) {
+        let runs = match lock_state(log_dir) {
             Ok(LockState::Held { pid }) => {
                 let who = pid.map_or("a broker".to_owned(), |pid| format!("the broker with pid {pid}"));
                 self.remark(format!(
@@ -207,7 +216,7 @@ impl Run {
             // Whoever cannot read the lock may still read the log.
             Err(_) => false,
         };
-        self.brokers.push((log_dir, runs));
+        self.brokers.push((log_dir.to_owned(), runs));
         runs
     }
 

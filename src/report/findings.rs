@@ -18,7 +18,7 @@ pub use words::{Mend, Words, words};
 /// What findings are about.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// The partition's name, or its path where it has none.
+    /// The partition's name, or its path where it has none; empty where it is the log dir.
     pub partition: &'a str,
     /// Its directory, for commands that are shown.
     pub dir: &'a str,
@@ -65,8 +65,12 @@ pub fn tell(
     for (at, finding) in findings.iter().enumerate() {
         let words = words(finding.id);
         let at_start = at_start(finding);
-        let clean = at_start.clean.as_deref().unwrap_or(words.clean);
-        let unclean = at_start.unclean.as_deref().unwrap_or(words.unclean);
+        let known = finding.details.iter().find_map(|(name, detail)| match detail {
+            Detail::Text(at_start) if *name == "atStart" => render::at_start_words(at_start),
+            _ => None,
+        });
+        let clean = at_start.clean.as_deref().or(known).unwrap_or(words.clean);
+        let unclean = at_start.unclean.as_deref().or(known).unwrap_or(words.unclean);
         let mut lines = Vec::new();
         if reporter.format() == Format::Text {
             if at == 0 || findings.get(at - 1).is_none_or(|before| before.path != finding.path) {
@@ -130,6 +134,7 @@ fn row(
     let file = path_text(&finding.path);
     let place = place_words(finding);
     let mend = mend(finding, words, subject);
+    let partition = if subject.partition.is_empty() { Value::Absent } else { Value::Text(subject.partition) };
     let more = finding.more;
     let message_of_table = if more > 0 { format!("{message} (and {more} more)") } else { message.clone() };
     let people = |key, label, value| match is_json {
@@ -140,7 +145,7 @@ fn row(
         people("severity", "severity", Value::Word(severity_name(finding.severity))),
         Field::new("id", "finding", Value::Word(finding.id.name())),
         Field::json_only("severity", Value::Word(severity_name(finding.severity))),
-        Field::json_only("partition", Value::Text(subject.partition)),
+        Field::json_only("partition", partition),
         Field::new("file", "file", Value::Text(&file)),
         people("place", "place", if place.is_empty() { Value::Absent } else { Value::Word(&place) }),
         Field::json_only("position", unsigned(position.map(|position| position.0))),

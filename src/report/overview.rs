@@ -6,6 +6,8 @@ use super::log::{self, Damaged, damage_words};
 use super::reporter::{Format, Reporter};
 use super::row::{Field, Row, Value, path, path_text};
 use super::size;
+use crate::check::Severity;
+use crate::check::partition::PartitionReport;
 use crate::format::file_name::DirState;
 use crate::format::{Offset, Position};
 use crate::scan::overview::{Flaw, PartitionFacts, SegmentFacts};
@@ -54,15 +56,6 @@ pub fn partition(
     reporter.row(out, &Row::new("partition", &fields));
 }
 
-/// What a check has found in a partition.
-#[derive(Clone, Copy, Debug)]
-pub struct Judged {
-    /// How many errors.
-    pub errors: u64,
-    /// How many warnings.
-    pub warnings: u64,
-}
-
 /// One partition that was checked: what is known of it, and how much is wrong. `by_path` says whether people need more
 /// than its name to know which is meant.
 pub fn judged_partition(
@@ -71,8 +64,7 @@ pub fn judged_partition(
     dir: &Path,
     name: Option<&PartitionName>,
     by_path: bool,
-    facts: &PartitionFacts,
-    judged: Judged,
+    report: &PartitionReport,
 ) {
     let title = match (by_path, name) {
         (false, Some(name)) => name.to_string(),
@@ -85,17 +77,15 @@ pub fn judged_partition(
         Field::json_only("partition", Value::or_absent(name.map(|name| name.partition))),
         Field::json_only("state", name.and_then(|name| state_name(name.state)).map_or(Value::Absent, Value::Word)),
         Field::people_only("partition", "", Value::Text(&title)),
-        Field::new("segments", "segments", Value::Unsigned(facts.segments)),
-        Field::new("sizeInBytes", "size", Value::Size(facts.size_in_bytes)),
-        Field::new("logStartOffset", "log start", offset(facts.log_start_offset)),
-        Field::new("highWatermark", "high watermark", offset(facts.high_watermark)),
-        Field::json_only("recoveryPoint", offset(facts.recovery_point)),
-        Field::new("logEndOffset", "log end", offset(facts.log_end_offset)),
-        Field::json_only("firstTimestamp", Value::time_or_absent(facts.first_timestamp)),
-        Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(facts.last_timestamp)),
-        Field::new("latestEpoch", "epoch", Value::or_absent(facts.latest_epoch)),
-        Field::new("errors", "errors", Value::Unsigned(judged.errors)),
-        Field::new("warnings", "warnings", Value::Unsigned(judged.warnings)),
+        Field::new("segments", "segments", Value::Unsigned(report.segments)),
+        Field::new("sizeInBytes", "size", Value::Size(report.size_in_bytes)),
+        Field::new("logStartOffset", "log start", offset(report.log_start_offset)),
+        Field::new("highWatermark", "high watermark", offset(report.high_watermark)),
+        Field::new("logEndOffset", "log end", offset(report.log_end_offset)),
+        Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(report.last_timestamp)),
+        Field::new("latestEpoch", "epoch", Value::or_absent(report.latest_epoch)),
+        Field::new("errors", "errors", Value::Unsigned(report.count(Severity::Error))),
+        Field::new("warnings", "warnings", Value::Unsigned(report.count(Severity::Warning))),
     ];
     reporter.row(out, &Row::new("partition", &fields));
 }

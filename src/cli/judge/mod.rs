@@ -4,6 +4,7 @@ mod plan;
 mod tell;
 mod work;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
@@ -17,9 +18,12 @@ use super::jobs::JobsArg;
 use super::progress::{Progress, ProgressArg};
 use super::signals;
 use super::values::parse_size;
+use crate::check::log_dir::{self, LogDirCheck};
 use crate::check::partition::PartitionCheck;
-use crate::check::{Depth, Findings, Severity};
+use crate::check::{Depth, Findings, Setting, Severity};
 use crate::report::reporter::Format;
+use crate::store::ReadPolicy;
+use crate::store::log_dir::{Directory, LogDir, identify};
 use plan::Plan;
 use tell::Telling;
 use work::{Outcome, Unit, Workshop};
@@ -86,11 +90,46 @@ pub(crate) enum Scope {
     All,
 }
 
+/// A log dir that was given itself.
+pub(crate) struct GivenLogDir<'a> {
+    check: LogDirCheck<'a>,
+    dir: &'a LogDir,
+    setting: Setting,
+}
+
+impl<'a> GivenLogDir<'a> {
+    fn new(dir: &'a LogDir, question: &Question<'_>, run: &mut Run) -> Self {
+        let policy = ReadPolicy { mode: question.common.io_mode(), may_change: run.broker_runs_in(&dir.path) };
+        let setting = Setting { policy, depth: question.depth, clean_shutdown: false };
+        let check = LogDirCheck::new(dir, setting);
+        plan::cannot_be_read(&check.facts(), run);
+        Self { check, dir, setting }
+    }
+}
+
+/// The log dirs among the paths, each once. What is asked of some partitions only is not asked of their log dir.
+fn log_dirs(question: &Question<'_>) -> Vec<LogDir> {
+    if question.scope != Scope::All || question.common.is_narrowed() {
+        return Vec::new();
+    }
+    let mut seen = HashSet::new();
+    let is_new = |log_dir: &LogDir| seen.insert(log_dir.path.canonicalize().unwrap_or_else(|_| log_dir.path.clone()));
+    let of_path = |path: &PathBuf| match identify(path) {
+        Ok(Directory::LogDir(log_dir)) => Some(log_dir),
+        // Whatever cannot be looked at is told when the paths are expanded.
+        _ => None,
+    };
+    question.paths.iter().filter_map(of_path).filter(is_new).collect()
+}
+
 /// Looks at everything that is asked about and tells what was seen.
 pub(crate) fn run(question: &Question<'_>) -> Exit {
     let options = question.options;
     let mut run = Run::start(question.common, question.command);
-    let plan = Plan::new(question, &mut run);
+    let log_dirs = log_dirs(question);
+    let mut given: Vec<GivenLogDir<'_>> =
+        log_dirs.iter().map(|dir| GivenLogDir::new(dir, question, &mut run)).collect();
+    let plan = Plan::new(question, &given, &mut run);
     let is_json = run.reporter.format() == Format::Json;
     let progress = match options.progress.is_wanted(is_json, question.common.is_quiet()) {
         true => Progress::start(|| plan.size_in_bytes()),
@@ -98,7 +137,7 @@ pub(crate) fn run(question: &Question<'_>) -> Exit {
     };
     let limit = usize::try_from(options.max_batch_bytes).unwrap_or(usize::MAX);
     let jobs = options.jobs.jobs();
-    let workshop = Workshop { progress: progress.clone(), limit, overviews: question.scope == Scope::All };
+    let workshop = Workshop { progress: progress.clone(), limit };
     let mut judge = Judge {
         telling: Telling::new(question.scope, options.show.into(), question.paths.len() > 1),
         run,
@@ -121,8 +160,9 @@ pub(crate) fn run(question: &Question<'_>) -> Exit {
                 },
             )
         });
-        judge.all(results);
+        judge.all(results, &mut given);
     });
+    judge.log_dirs(given);
     judge.finish(options.strict)
 }
 
@@ -136,17 +176,17 @@ struct Judge {
 
 impl Judge {
     /// Takes all results, in order.
-    fn all(&mut self, results: Receiver<Outcome>) {
+    fn all(&mut self, results: Receiver<Outcome>, given: &mut [GivenLogDir<'_>]) {
         while let Ok(outcome) = results.recv() {
             match outcome {
                 Outcome::Begin(unit) => {
                     self.progress.at(|| unit.title());
-                    self.partition(&unit, &results);
+                    self.partition(&unit, &results, given);
                 }
                 Outcome::Failed(error) => self.progress.aside(|| self.run.failed(&error)),
                 Outcome::Gone(path) => self.gone(&path),
                 // What follows a beginning is taken there.
-                Outcome::Judged(_) | Outcome::End(_) => {}
+                Outcome::Judged(_) | Outcome::End => {}
             }
             if let Err(error) = self.progress.aside(|| self.run.output.drain()) {
                 self.run.cannot_write(&error);
@@ -157,8 +197,8 @@ impl Judge {
     }
 
     /// Takes the segments of one partition, and tells what was seen.
-    fn partition(&mut self, unit: &Unit, results: &Receiver<Outcome>) {
-        let mut check = PartitionCheck::new(&unit.dir, unit.surroundings, unit.setting);
+    fn partition(&mut self, unit: &Unit, results: &Receiver<Outcome>, given: &mut [GivenLogDir<'_>]) {
+        let mut check = PartitionCheck::new(&unit.dir, unit.surroundings.clone(), unit.setting);
         // What is told if the user stops it before the last segment.
         let mut so_far = Findings::new();
         loop {
@@ -168,16 +208,16 @@ impl Judge {
                     check.take(*judged);
                 }
                 Ok(Outcome::Gone(path)) => self.gone(&path),
-                Ok(Outcome::End(facts)) => {
+                Ok(Outcome::End) => {
                     let mut report = check.finish();
                     for error in std::mem::take(&mut report.unreadable) {
-                        match unit.setting.is_live() && work::is_gone(&error) {
-                            true => self.gone(work::path_of(&error).unwrap_or(&unit.dir.path)),
-                            false => self.progress.aside(|| self.run.failed(&error)),
-                        }
+                        self.progress.aside(|| self.run.failed(&error));
                     }
                     self.is_interrupted |= report.stopped;
-                    self.telling.partition(&mut self.run, unit, report, facts);
+                    if let (Some(log_dir), Some(name)) = (unit.given.and_then(|at| given.get_mut(at)), &unit.dir.name) {
+                        log_dir.check.partition(name, &report);
+                    }
+                    self.telling.partition(&mut self.run, unit, report);
                     return;
                 }
                 Ok(Outcome::Begin(_) | Outcome::Failed(_)) | Err(_) => {
@@ -185,6 +225,22 @@ impl Judge {
                     return;
                 }
             }
+        }
+    }
+
+    /// Tells what was seen of the log dirs themselves, now that all their partitions are known.
+    fn log_dirs(&mut self, given: Vec<GivenLogDir<'_>>) {
+        if self.is_interrupted {
+            return;
+        }
+        let facts: Vec<_> = given.iter().map(|given| (given.dir, given.check.facts())).collect();
+        let setting = given.iter().map(|given| given.setting).reduce(|all, one| if one.is_live() { one } else { all });
+        for GivenLogDir { check, dir, .. } in given {
+            self.telling.log_dir(&mut self.run, &dir.path, check.finish());
+        }
+        let facts: Vec<_> = facts.iter().map(|(dir, facts)| (*dir, &**facts)).collect();
+        if let (Some((first, _)), Some(setting)) = (facts.first(), setting) {
+            self.telling.log_dir(&mut self.run, &first.path, log_dir::several(&facts, setting));
         }
     }
 

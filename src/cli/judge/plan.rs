@@ -5,22 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::common::Run;
-use super::Question;
 use super::work::{Task, Unit, is_gone};
+use super::{GivenLogDir, Question};
 use crate::check::Setting;
+use crate::check::log_dir::LogDirFacts;
 use crate::check::partition::Surroundings;
 use crate::format::Offset;
-use crate::format::file_name::{FileKind, FileName, FileState};
-use crate::format::properties::MetaProperties;
+use crate::format::file_name::{FileName, FileState};
 use crate::report::entries;
-use crate::scan::checkpoints::Checkpoints;
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
-use crate::store::{ReadPolicy, StoreError, read_small};
-
-/// The largest `meta.properties` that is read, in bytes.
-const LARGEST_META_PROPERTIES: u64 = 1 << 20;
+use crate::store::{ReadPolicy, StoreError};
 
 /// Everything that is to be looked at, in order.
 pub(super) struct Plan {
@@ -36,7 +32,7 @@ enum Wanted {
 struct Partition {
     place: Place,
     segment: Option<Offset>,
-    log_dir: Option<Arc<LogDirFacts>>,
+    around: Option<Around>,
     setting: Setting,
 }
 
@@ -46,19 +42,20 @@ enum Place {
     Directory(PathBuf),
 }
 
-/// What a log dir says about the partitions in it.
-pub(super) struct LogDirFacts {
-    pub(super) checkpoints: Checkpoints,
-    is_kraft: bool,
-    was_closed_in_order: bool,
+/// What is known of the log dir that a partition is in.
+#[derive(Clone)]
+struct Around {
+    facts: Arc<LogDirFacts>,
     /// Whether a broker is running on it.
     is_live: bool,
+    /// Which of the log dirs that were given it is.
+    given: Option<usize>,
 }
 
 impl Plan {
     /// Expands the paths. What is remarkable about log dirs is said at once.
-    pub(super) fn new(question: &Question<'_>, run: &mut Run) -> Self {
-        let mut log_dirs = LogDirs::default();
+    pub(super) fn new(question: &Question<'_>, given: &[GivenLogDir<'_>], run: &mut Run) -> Self {
+        let mut log_dirs = LogDirs::new(given);
         let mut seen = HashSet::new();
         let mut wanted = Vec::new();
         for target in expand(question.paths, &question.common.selection()) {
@@ -81,14 +78,13 @@ impl Plan {
             if question.paths.len() > 1 && !is_new(&mut seen, place.path(), segment) {
                 continue;
             }
-            let log_dir = log_dirs.around(place.path(), run);
+            let around = log_dirs.around(place.path(), run);
             let policy = ReadPolicy {
                 mode: question.common.io_mode(),
-                may_change: log_dir.as_ref().is_some_and(|log_dir| log_dir.is_live),
+                may_change: around.as_ref().is_some_and(|around| around.is_live),
             };
-            let clean_shutdown = log_dir.as_ref().is_some_and(|log_dir| log_dir.was_closed_in_order);
-            let setting = Setting { policy, depth: question.depth, clean_shutdown };
-            wanted.push(Wanted::Partition(Box::new(Partition { place, segment, log_dir, setting })));
+            let setting = Setting { policy, depth: question.depth, clean_shutdown: false };
+            wanted.push(Wanted::Partition(Box::new(Partition { place, segment, around, setting })));
         }
         Self { wanted }
     }
@@ -119,13 +115,14 @@ impl Partition {
     fn tasks(self) -> Vec<Task> {
         match self.place.list() {
             Ok(dir) => {
-                let mut surroundings = Surroundings::default();
-                if let Some(log_dir) = &self.log_dir {
-                    surroundings.is_kraft = log_dir.is_kraft;
-                    surroundings.checkpointed =
-                        dir.name.as_ref().map(|name| log_dir.checkpoints.of(name)).unwrap_or_default();
-                }
-                Arc::new(Unit::new(dir, self.segment, self.log_dir, surroundings, self.setting)).tasks()
+                let facts = self.around.as_ref().map(|around| &*around.facts);
+                let setting = Setting {
+                    clean_shutdown: facts.zip(dir.name.as_ref()).is_some_and(|(facts, name)| facts.was_closed(name)),
+                    ..self.setting
+                };
+                let surroundings = facts.map(|facts| Surroundings::of(&dir, facts)).unwrap_or_default();
+                let given = self.around.as_ref().and_then(|around| around.given);
+                Arc::new(Unit::new(dir, self.segment, given, surroundings, setting)).tasks()
             }
             Err(error) if self.setting.is_live() && is_gone(&error) => {
                 vec![Task::Gone(self.place.path().to_owned())]
@@ -177,34 +174,34 @@ fn is_new(seen: &mut HashSet<(PathBuf, Option<Offset>)>, path: &Path, segment: O
 }
 
 /// The log dirs met so far.
-#[derive(Default)]
-struct LogDirs(HashMap<PathBuf, Arc<LogDirFacts>>);
+struct LogDirs(HashMap<PathBuf, Around>);
 
 impl LogDirs {
+    fn new(given: &[GivenLogDir<'_>]) -> Self {
+        let around = |(at, given): (usize, &GivenLogDir<'_>)| {
+            let facts = given.check.facts();
+            (facts.path.clone(), Around { facts, is_live: given.setting.is_live(), given: Some(at) })
+        };
+        Self(given.iter().enumerate().map(around).collect())
+    }
+
     /// What is known of the log dir that the partition at `path` is in; `None` for a loose copy.
-    fn around(&mut self, path: &Path, run: &mut Run) -> Option<Arc<LogDirFacts>> {
+    fn around(&mut self, path: &Path, run: &mut Run) -> Option<Around> {
         let log_dir = log_dir_of(path)?;
         if let Some(known) = self.0.get(&log_dir) {
-            return Some(Arc::clone(known));
+            return Some(known.clone());
         }
-        let checkpoints = Checkpoints::read(&log_dir);
-        for error in &checkpoints.unreadable {
-            run.failed(error);
-        }
-        let facts = Arc::new(LogDirFacts {
-            checkpoints,
-            is_kraft: is_kraft(&log_dir),
-            was_closed_in_order: FileKind::CleanShutdown.fixed_name().is_some_and(|mark| log_dir.join(mark).is_file()),
-            is_live: run.broker_runs_on(path),
-        });
-        self.0.insert(log_dir, Arc::clone(&facts));
-        Some(facts)
+        let facts = Arc::new(LogDirFacts::read(&log_dir));
+        cannot_be_read(&facts, run);
+        let around = Around { facts, is_live: run.broker_runs_in(&log_dir), given: None };
+        self.0.insert(log_dir, around.clone());
+        Some(around)
     }
 }
 
-/// Whether `meta.properties` is one of KRaft. Where it cannot be read nothing is concluded from it.
-fn is_kraft(log_dir: &Path) -> bool {
-    let path = FileKind::MetaProperties.fixed_name().map(|name| log_dir.join(name));
-    let bytes = path.and_then(|path| read_small(&path, LARGEST_META_PROPERTIES).ok());
-    bytes.and_then(|bytes| MetaProperties::parse(&bytes).ok()).is_some_and(|properties| properties.version == 1)
+/// Says which files of a log dir could not be looked at.
+pub(super) fn cannot_be_read(facts: &LogDirFacts, run: &mut Run) {
+    for error in facts.unreadable.iter().chain(&facts.checkpoints.unreadable) {
+        run.failed(error);
+    }
 }

@@ -1,16 +1,17 @@
 //! What is told of each partition, and at the end.
 
+use std::path::Path;
+
 use super::super::common::{Run, counted};
 use super::Scope;
 use super::work::Unit;
 use crate::check::partition::PartitionReport;
-use crate::check::{Finding, Findings, Id, Severity};
+use crate::check::{Finding, Findings, Id, Severity, fold};
 use crate::report::findings::{self, Subject};
 use crate::report::overview;
 use crate::report::reporter::{Format, Tone};
 use crate::report::row::path_text;
 use crate::report::size::human_text;
-use crate::scan::overview::PartitionFacts;
 
 /// The most findings that a table of partitions has below it; more begin the next one.
 const FINDINGS_A_TABLE: usize = 10_000;
@@ -32,13 +33,7 @@ impl Telling {
     }
 
     /// Tells what was seen of one partition.
-    pub(super) fn partition(
-        &mut self,
-        run: &mut Run,
-        unit: &Unit,
-        report: PartitionReport,
-        facts: Option<Box<PartitionFacts>>,
-    ) {
+    pub(super) fn partition(&mut self, run: &mut Run, unit: &Unit, mut report: PartitionReport) {
         self.partitions += 1;
         run.seen.files += unit.dir.files_of(unit.only).count() as u64;
         run.seen.segments += report.segments;
@@ -46,41 +41,27 @@ impl Telling {
         run.seen.records += report.records;
         run.seen.bytes += report.bytes;
         *run.seen.entries.get_or_insert(0) += report.entries;
-        let findings = self.counted(run, unit, report.findings);
-        if let Some(facts) = facts
-            && run.reporter.format() != Format::Text
-        {
-            let of = |severity| {
-                let of_severity = findings.iter().filter(|finding| finding.severity == severity);
-                of_severity.map(|finding| finding.more.saturating_add(1)).sum()
-            };
-            let judged = overview::Judged { errors: of(Severity::Error), warnings: of(Severity::Warning) };
-            let (out, name) = (&mut run.output.buffer, unit.dir.name.as_ref());
-            overview::judged_partition(&mut run.reporter, out, &unit.dir.path, name, self.by_path, &facts, judged);
+        report.findings.retain(|finding| self.is_asked_for(unit, finding));
+        count(run, &report.findings);
+        if self.scope == Scope::All && run.reporter.format() != Format::Text {
+            let name = unit.dir.name.as_ref();
+            let out = &mut run.output.buffer;
+            overview::judged_partition(&mut run.reporter, out, &unit.dir.path, name, self.by_path, &report);
         }
-        self.tell(run, unit, findings);
+        self.tell(run, &unit.title(), &unit.dir.path, report.findings);
+    }
+
+    /// Tells what was seen of a log dir itself.
+    pub(super) fn log_dir(&mut self, run: &mut Run, path: &Path, findings: Findings) {
+        count(run, &findings);
+        self.tell(run, "", path, fold::sorted(findings));
     }
 
     /// Tells what was seen of a partition before the user stopped it.
-    pub(super) fn unfinished(&mut self, run: &mut Run, unit: &Unit, findings: Findings) {
-        let findings = self.counted(run, unit, findings);
-        self.tell(run, unit, findings);
-    }
-
-    /// The findings that are asked for, counted, those of one file together.
-    fn counted(&self, run: &mut Run, unit: &Unit, findings: Findings) -> Vec<Finding> {
-        let mut findings = findings.into_vec();
+    pub(super) fn unfinished(&mut self, run: &mut Run, unit: &Unit, mut findings: Findings) {
         findings.retain(|finding| self.is_asked_for(unit, finding));
-        findings.sort_by(|a, b| a.path.cmp(&b.path));
-        for finding in &findings {
-            let count = match finding.severity {
-                Severity::Error => &mut run.seen.errors,
-                Severity::Warning => &mut run.seen.warnings,
-                Severity::Info => &mut run.seen.infos,
-            };
-            *count = count.saturating_add(1).saturating_add(finding.more);
-        }
-        findings
+        count(run, &findings);
+        self.tell(run, &unit.title(), &unit.dir.path, findings);
     }
 
     fn is_asked_for(&self, unit: &Unit, finding: &Finding) -> bool {
@@ -89,18 +70,18 @@ impl Telling {
         is_of_segment && (self.scope == Scope::All || is_about_indexes(finding.id))
     }
 
-    fn tell(&mut self, run: &mut Run, unit: &Unit, mut findings: Vec<Finding>) {
+    fn tell(&mut self, run: &mut Run, partition: &str, dir: &Path, findings: Findings) {
+        let mut findings = findings.into_vec();
         findings.retain(|finding| finding.severity >= self.least);
-        let partition = unit.title();
         if self.scope == Scope::All && run.reporter.format() == Format::Table {
-            self.below.extend(findings.into_iter().map(|finding| (partition.clone(), finding)));
+            self.below.extend(findings.into_iter().map(|finding| (partition.to_owned(), finding)));
             if self.below.len() > FINDINGS_A_TABLE {
                 self.tell_below(run);
             }
             return;
         }
-        let dir = path_text(&unit.dir.path);
-        let subject = Subject { partition: &partition, dir: &dir };
+        let dir = path_text(dir);
+        let subject = Subject { partition, dir: &dir };
         findings::tell(&mut run.reporter, &mut run.output.buffer, &subject, &findings, |_| Default::default());
     }
 
@@ -147,6 +128,12 @@ impl Telling {
         );
         run.reporter.words(&mut run.output.buffer, None, looked_at.as_bytes());
     }
+}
+
+fn count(run: &mut Run, findings: &Findings) {
+    run.seen.errors += findings.count(Severity::Error);
+    run.seen.warnings += findings.count(Severity::Warning);
+    run.seen.infos += findings.count(Severity::Info);
 }
 
 /// Whether a finding is about an index, or about what indexes rest on: the frames and checksums of the batches.

@@ -1,18 +1,16 @@
 //! What the threads do: one segment after the other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::progress::Progress;
 use super::super::signals;
-use super::plan::LogDirFacts;
 use crate::check::Setting;
 use crate::check::partition::Surroundings;
 use crate::check::segment::{JudgedSegment, SegmentTask, Worker};
 use crate::format::Offset;
 use crate::format::file_name::{FileKind, FileState};
 use crate::report::row::path_text;
-use crate::scan::overview::PartitionFacts;
 use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::{NamedFile, StoreError};
 
@@ -23,7 +21,8 @@ pub(super) struct Unit {
     pub(super) only: Option<Offset>,
     pub(super) surroundings: Surroundings,
     pub(super) setting: Setting,
-    log_dir: Option<Arc<LogDirFacts>>,
+    /// Which of the log dirs that were given it is in.
+    pub(super) given: Option<usize>,
     snapshot_offsets: Vec<Offset>,
 }
 
@@ -31,14 +30,14 @@ impl Unit {
     pub(super) fn new(
         dir: PartitionDir,
         only: Option<Offset>,
-        log_dir: Option<Arc<LogDirFacts>>,
+        given: Option<usize>,
         surroundings: Surroundings,
         setting: Setting,
     ) -> Self {
         let is_snapshot =
             |file: &&NamedFile| file.name.kind == FileKind::ProducerSnapshot && file.name.state == FileState::Live;
         let snapshot_offsets = dir.files.iter().filter(is_snapshot).filter_map(|file| file.name.base_offset).collect();
-        Self { dir, only, surroundings, setting, log_dir, snapshot_offsets }
+        Self { dir, only, surroundings, setting, given, snapshot_offsets }
     }
 
     /// What people call it.
@@ -66,7 +65,7 @@ impl Unit {
         };
         let wanted = segments.into_iter().filter(|segment| self.only.is_none_or(|only| only == segment.base_offset));
         let segments = wanted.map(|segment| Task::Segment(Arc::clone(&self), Box::new(segment)));
-        [Task::Begin(Arc::clone(&self))].into_iter().chain(segments).chain([Task::End(Arc::clone(&self))]).collect()
+        [Task::Begin(Arc::clone(&self))].into_iter().chain(segments).chain([Task::End]).collect()
     }
 }
 
@@ -115,7 +114,7 @@ pub(super) enum Task {
     Begin(Arc<Unit>),
     Segment(Arc<Unit>, Box<OwnedSegment>),
     /// All segments of this partition were handed out.
-    End(Arc<Unit>),
+    End,
     /// Something cannot be looked at.
     Failed(StoreError),
     /// A directory that a running broker has removed.
@@ -126,8 +125,7 @@ pub(super) enum Task {
 pub(super) enum Outcome {
     Begin(Arc<Unit>),
     Judged(Box<JudgedSegment>),
-    /// With what the partition is like at a glance, where that is asked.
-    End(Option<Box<PartitionFacts>>),
+    End,
     Failed(StoreError),
     Gone(PathBuf),
 }
@@ -137,8 +135,6 @@ pub(super) struct Workshop {
     pub(super) progress: Progress,
     /// The most that a batch may decompress to, in bytes.
     pub(super) limit: usize,
-    /// Whether each partition is looked at as a whole too.
-    pub(super) overviews: bool,
 }
 
 impl Workshop {
@@ -152,7 +148,7 @@ impl Workshop {
         match task {
             Task::Begin(unit) => Outcome::Begin(unit),
             Task::Segment(unit, segment) => self.segment(worker, &unit, &segment),
-            Task::End(unit) => Outcome::End(self.overviews.then(|| Box::new(overview(&unit)))),
+            Task::End => Outcome::End,
             Task::Failed(error) => Outcome::Failed(error),
             Task::Gone(path) => Outcome::Gone(path),
         }
@@ -192,24 +188,11 @@ fn judge(worker: &mut Worker, unit: &Unit, segment: &OwnedSegment) -> JudgedSegm
     })
 }
 
-fn overview(unit: &Unit) -> PartitionFacts {
-    let checkpoints = unit.log_dir.as_ref().map(|log_dir| &log_dir.checkpoints);
-    PartitionFacts::read(&unit.dir, checkpoints, unit.setting.policy)
-}
-
 /// Whether a file was there and is not any more, or was cut: what a running broker does to the files it deletes.
 pub(super) fn is_gone(error: &StoreError) -> bool {
     match error {
         StoreError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
         StoreError::Shrunk { .. } => true,
         _ => false,
-    }
-}
-
-/// The file that an error is about.
-pub(super) fn path_of(error: &StoreError) -> Option<&Path> {
-    match error {
-        StoreError::Io { path, .. } | StoreError::Shrunk { path, .. } => Some(path),
-        _ => None,
     }
 }

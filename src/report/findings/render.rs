@@ -89,6 +89,18 @@ fn shown(name: &str, detail: &Detail, zone: &TimeZone) -> String {
     }
 }
 
+/// What starting brokers do, where a check has worked it out and given it a short name.
+pub(super) fn at_start_words(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "offline" => "the log dir goes offline; if it is the only one, the broker does not start",
+        "noStart" => "the broker does not start",
+        "noPartitionOnline" => "the broker starts and no partition comes online",
+        "noCompaction" => "the log dir goes offline when the cleaner reads the file",
+        "takenForEmpty" => "the file is taken for empty",
+        _ => return None,
+    })
+}
+
 /// The words for reasons that JSON gives a short name.
 fn reason_words(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -97,6 +109,16 @@ fn reason_words(name: &str) -> Option<&'static str> {
         "transactionWithoutProducer" => "a transaction without a producer",
         "notLookedAt" => "were not looked at",
         "undecodable" => "cannot be decoded",
+        "oldMagic" => "a batch is older than magic 2",
+        "offsets" => "its offsets do not follow each other from 0 on",
+        "noHeader" => "it does not begin with a header",
+        "noFooter" => "it does not end with a footer",
+        "empty" => "it is empty",
+        "tornTail" => "its last batch was not written to its end",
+        "zeros" => "it ends in zeros",
+        "checksumMismatch" => "the checksum of a batch does not hold",
+        "unknownMagic" => "what stands there is no batch",
+        "lengthTooSmall" | "tooShort" | "lengthBeyondEnd" => "the length of a batch cannot be right",
         _ => return None,
     })
 }

@@ -20,7 +20,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexOrphan,
         Words {
             what: "an index without its log",
-            says: &[],
+            says: &["{files:index file} of segment {baseOffset} without its log"],
             readers: "none",
             clean: "the file is deleted",
             unclean: "the file is deleted",

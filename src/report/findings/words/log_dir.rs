@@ -8,7 +8,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirForeignDirectory,
         Words {
             what: "a directory that is no partition's",
-            says: &[],
+            says: &["the directory {name} is no partition's"],
             readers: "no partition of the broker is available",
             clean: "the broker does not start (KafkaException)",
             unclean: "the broker does not start (KafkaException)",
@@ -21,7 +21,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirDuplicatePartition,
         Words {
             what: "a partition that is there twice",
-            says: &[],
+            says: &["{topic}-{partition} is in {other} too"],
             readers: "no partition of the broker is available",
             clean: "the broker does not start (IllegalStateException)",
             unclean: "the broker does not start (IllegalStateException)",
@@ -32,7 +32,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCheckpointUnreadable,
         Words {
             what: "the checkpoint cannot be read",
-            says: &[],
+            says: &["line {line}: {reason}"],
             readers: "no partition of the log dir is available",
             clean: "the log dir goes offline; if it is the only one, the broker does not start",
             unclean: "the log dir goes offline; if it is the only one, the broker does not start",
@@ -45,7 +45,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCheckpointLine,
         Words {
             what: "a checkpoint with two lines for one partition, or a negative offset",
-            says: &[],
+            says: &[
+                "line {line} is a second one for {topic}-{partition}, with {checkpointedOffset} instead of {earlierOffset}",
+                "line {line} has a negative offset for {topic}-{partition}: {checkpointedOffset}",
+            ],
             readers: "none",
             clean: "the last line counts",
             unclean: "the last line counts",
@@ -56,7 +59,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCheckpointStale,
         Words {
             what: "a checkpoint line for a partition that is not there",
-            says: &[],
+            says: &["a line for {topic}-{partition}, with {checkpointedOffset}, and no such partition is there"],
             readers: "none",
             clean: "it is dropped when the file is written",
             unclean: "it is dropped when the file is written",
@@ -67,7 +70,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirTemporaryFile,
         Words {
             what: "a checkpoint half written",
-            says: &[],
+            says: &["{name} was left half written"],
             readers: "none",
             clean: "it is overwritten",
             unclean: "it is overwritten",
@@ -78,7 +81,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirForeignFile,
         Words {
             what: "a file that is none of Kafka's",
-            says: &[],
+            says: &["the file {name} is none of Kafka's"],
             readers: "none",
             clean: "it is ignored",
             unclean: "it is ignored",
@@ -89,7 +92,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirMetaProperties,
         Words {
             what: "meta.properties is missing or cannot be read",
-            says: &[],
+            says: &["meta.properties cannot be read: {reason}", "meta.properties is {state}"],
             readers: "no partition of the log dir is available",
             clean: "the broker does not start, or the log dir goes offline",
             unclean: "the broker does not start, or the log dir goes offline",
@@ -102,7 +105,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirMetaPropertiesDiffer,
         Words {
             what: "log dirs of different clusters or nodes, or with the same directory id",
-            says: &[],
+            says: &["{key} is {value}, and in {other} it is {otherValue}"],
             readers: "no partition of the broker is available",
             clean: "the broker does not start",
             unclean: "the broker does not start",
@@ -113,7 +116,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirRecoveryPointBeyondEnd,
         Words {
             what: "a recovery point behind the log end",
-            says: &[],
+            says: &["the recovery point is {checkpointedOffset}, the log ends at {logEndOffset}"],
             readers: "none; but what is damaged below it is never noticed at a start",
             clean: "it is lowered to the log end",
             unclean: "it is lowered to the log end: nothing is recovered but the newest segment",
@@ -124,7 +127,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirLogStartBeyondEnd,
         Words {
             what: "a log start offset behind the log end",
-            says: &[],
+            says: &[
+                "the log start offset is {checkpointedOffset}, the log ends at {logEndOffset}: the next start deletes everything",
+            ],
             readers: "all records of the partition are deleted at the next start",
             clean: "all segments are deleted, the log begins again at the checkpointed offset",
             unclean: "all segments are deleted, the log begins again at the checkpointed offset",
@@ -137,7 +142,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirLogStartBelowFirst,
         Words {
             what: "a log start offset before the first segment",
-            says: &[],
+            says: &["the log start offset is {checkpointedOffset}, the first segment begins at {firstBaseOffset}"],
             readers: "none",
             clean: "the base offset of the first segment counts",
             unclean: "the base offset of the first segment counts",
@@ -148,7 +153,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirHighWatermarkBeyondEnd,
         Words {
             what: "a high watermark behind the log end",
-            says: &[],
+            says: &["the high watermark is {checkpointedOffset}, the log ends at {logEndOffset}"],
             readers: "records that consumers may have seen are gone",
             clean: "it is lowered to the log end",
             unclean: "it is lowered to the log end",
@@ -159,7 +164,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDirCleanerOutOfRange,
         Words {
             what: "a cleaner checkpoint outside the log",
-            says: &[],
+            says: &[
+                "the cleaner has come to {checkpointedOffset}, the log goes from {firstBaseOffset} to {logEndOffset}",
+            ],
             readers: "none",
             clean: "the cleaner begins at the log start",
             unclean: "the cleaner begins at the log start",
@@ -170,7 +177,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftSnapshotMissing,
         Words {
             what: "the log begins behind 0 and no snapshot reaches its start",
-            says: &[],
+            says: &[
+                "the log begins at {logStartOffset}, and no snapshot reaches that[: the newest ends at {greatestSnapshot}]",
+            ],
             readers: "the node cannot know the state of the cluster",
             clean: "the broker does not start (IllegalStateException)",
             unclean: "the broker does not start (IllegalStateException)",
@@ -181,7 +190,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftSnapshotAhead,
         Words {
             what: "the newest snapshot is ahead of the log",
-            says: &[],
+            says: &[
+                "the snapshot ends at offset {snapshotOffset} in epoch {snapshotEpoch}, the log at {logEndOffset}[ in epoch {latestEpoch}]",
+            ],
             readers: "none",
             clean: "the log is emptied and begins at the end of the snapshot",
             unclean: "the log is emptied and begins at the end of the snapshot",
@@ -194,7 +205,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftSnapshotUnreadable,
         Words {
             what: "a snapshot that cannot be read to its end",
-            says: &[],
+            says: &["the snapshot cannot be read to its end: {reason}"],
             readers: "the node may not know the state of the cluster",
             clean: "the node fails when it loads the snapshot",
             unclean: "the node fails when it loads the snapshot",
@@ -205,7 +216,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftOldMagic,
         Words {
             what: "a batch of a magic that this log never holds",
-            says: &[],
+            says: &["a batch before magic 2 in the segment that begins at {baseOffset}"],
             readers: "the node fails when it reads the batch",
             clean: "the node fails when it reads the batch",
             unclean: "the node fails when it reads the batch",
@@ -216,11 +227,24 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::KraftTopicId,
         Words {
             what: "partition.metadata does not hold the id of the metadata topic",
-            says: &[],
+            says: &["the topic id is {topicId}, and that of the metadata topic is {expectedTopicId}"],
             readers: "the node does not start",
             clean: "the node does not start",
             unclean: "the node does not start",
             mend: Mend::ByHand("write topic_id: AAAAAAAAAAAAAAAAAAAAAQ"),
+        },
+    ),
+    (
+        Id::KraftQuorumState,
+        Words {
+            what: "quorum-state cannot be read",
+            says: &["quorum-state cannot be read: {reason}"],
+            readers: "the node does not start",
+            clean: "the node does not start",
+            unclean: "the node does not start",
+            mend: Mend::ByHand(
+                "let the node join anew, like a controller that has lost its disk; never copy the file of another node",
+            ),
         },
     ),
 ];

@@ -172,7 +172,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionEmpty,
         Words {
             what: "there is not one segment",
-            says: &[],
+            says: &[
+                "there is not one segment, and the checkpoints reach offset {checkpointedOffset}; a broker begins one at {newSegmentAt}[; segments without a log: {orphanSegments}]",
+            ],
             readers: "all records of the partition are gone",
             clean: "an empty segment is made at the log start offset: the log end falls back to it",
             unclean: "an empty segment is made at the log start offset: the log end falls back to it",
@@ -183,7 +185,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionBadName,
         Words {
             what: "a file whose name must begin with an offset and does not",
-            says: &[],
+            says: &["{name} does not begin with an offset"],
             readers: "the partition is not available",
             clean: "the broker does not start (NumberFormatException)",
             unclean: "the broker does not start (NumberFormatException)",
@@ -194,7 +196,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionNameNotCanonical,
         Words {
             what: "an offset that is not written with twenty digits",
-            says: &[],
+            says: &["{name} is passed over: a broker opens or makes {openedInstead}[ (is that there: {isThere})]"],
             readers: "what is in the file cannot be read",
             clean: "the file with twenty digits is opened or made instead, and this one ignored",
             unclean: "the file with twenty digits is opened or made instead, and this one ignored",
@@ -205,7 +207,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionSwapFile,
         Words {
             what: "a file that an interrupted compaction or split has left",
-            says: &[],
+            says: &[
+                "{files:file} of segment {baseOffset} with {sizeInBytes:byte} that an interrupted compaction has left, to be {fate}[; in the place of {replacedSegments:segment} with offsets {replacesFrom} up to {replacesUntil}]",
+            ],
             readers: "none",
             clean: "it takes the place of the segments it was made of, which are deleted; with a .cleaned file beside it, it is deleted itself",
             unclean: "it takes the place of the segments it was made of, which are deleted; with a .cleaned file beside it, it is deleted itself",
@@ -218,7 +222,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionCleanedFile,
         Words {
             what: "a file that an interrupted compaction has left",
-            says: &[],
+            says: &[
+                "{files:file} of segment {baseOffset} with {sizeInBytes:byte} that an interrupted compaction has left",
+            ],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -229,7 +235,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionDeletedFile,
         Words {
             what: "a file that waits for being deleted",
-            says: &[],
+            says: &[
+                "{files:file} of segment {baseOffset} with {sizeInBytes:byte} to be deleted",
+                "{files:file} with {sizeInBytes:byte} to be deleted",
+            ],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -240,7 +249,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionForeignFile,
         Words {
             what: "a file or directory that is none of Kafka's",
-            says: &[],
+            says: &["the {is} {name} is none of Kafka's"],
             readers: "none",
             clean: "it is ignored",
             unclean: "it is ignored",
@@ -251,7 +260,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionMetadataMissing,
         Words {
             what: "no partition.metadata, although the log dir is one of KRaft",
-            says: &[],
+            says: &[
+                "there is no partition.metadata, although the log dir is one of KRaft; the logs hold {logBytes:byte}",
+            ],
             readers: "all records of the partition disappear from readers' sight",
             clean: "the directory is renamed to -stray and the partition begins again, empty",
             unclean: "the directory is renamed to -stray and the partition begins again, empty",
@@ -264,7 +275,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionMetadataUnreadable,
         Words {
             what: "partition.metadata cannot be read",
-            says: &[],
+            says: &["partition.metadata cannot be read: {reason}"],
             readers: "the partition is not available",
             clean: "the broker does not start, or its log dir goes offline",
             unclean: "the broker does not start, or its log dir goes offline",
@@ -275,7 +286,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionMetadataForeign,
         Words {
             what: "partition.metadata holds an id that cannot be this topic's",
-            says: &[],
+            says: &[
+                "the topic id is {topicId}, and other partitions of the topic have {otherPartitionsHave}",
+                "the topic id {topicId} is that of {idOf}",
+            ],
             readers: "all records of the partition disappear from readers' sight",
             clean: "the directory is renamed to -stray and the partition begins again, empty",
             unclean: "the directory is renamed to -stray and the partition begins again, empty",
@@ -286,7 +300,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SegmentsOverlap,
         Words {
             what: "offsets that two segments hold",
-            says: &[],
+            says: &[
+                "the segment that begins at {baseOffset} ends with offset {lastOffset}, and the next one begins at {nextBaseOffset}",
+            ],
             readers: "records are delivered twice, some cannot be found by their offsets",
             clean: "not noticed",
             unclean: "not noticed",
@@ -299,7 +315,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SegmentsGap,
         Words {
             what: "offsets that no segment holds",
-            says: &[],
+            says: &["no segment holds offsets {expectedOffset} up to {baseOffset}"],
             readers: "none; if the topic was never compacted, the records are lost",
             clean: "not noticed",
             unclean: "not noticed",
@@ -310,7 +326,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SegmentsEmptyJump,
         Words {
             what: "an empty newest segment whose base offset lies behind the end of the one before",
-            says: &[],
+            says: &[
+                "the newest segment is empty and begins at {baseOffset}, the log before it ends at {expectedOffset}",
+            ],
             readers: "fetches between the two get nothing",
             clean: "the log end is the base offset of the empty segment",
             unclean: "the log end is the base offset of the empty segment",
