@@ -199,6 +199,11 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// Whether zeros lie behind the last entry, as in an index that a broker has open.
+    pub(super) fn is_preallocated(&self) -> bool {
+        self.used < self.slots
+    }
+
     /// The file holds whole entries. Source: Kafka `AbstractIndex`, which passes over the rest.
     pub(super) fn has_whole_entries(&self, id: Id, findings: &mut Findings) {
         if self.partial > 0 {

@@ -231,7 +231,8 @@ impl OffsetIndexCheck {
         if !state.may_be_open {
             self.shape.has_no_padding(Id::IndexZeroPadding, findings);
         }
-        let stale = if state.may_be_open && !is_sound { self.first_stale() } else { None };
+        let stale =
+            if state.may_be_open && self.shape.is_preallocated() && !is_sound { self.first_stale() } else { None };
         match stale {
             _ if is_sound => {}
             Some(slot) => {

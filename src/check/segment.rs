@@ -368,5 +368,4 @@ fn with_entries_behind(mut finding: Finding, of_offset_index: u64, of_time_index
 }
 
 #[cfg(test)]
-#[path = "segment_tests.rs"]
 mod tests;

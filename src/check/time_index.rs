@@ -227,7 +227,8 @@ impl TimeIndexCheck {
         self.shape.has_whole_entries(Id::TimeIndexPartialEntry, findings);
         let is_sound = self.is_sound();
         if state.may_be_open {
-            if let Some(slot) = if is_sound { None } else { self.first_stale() } {
+            let may_have_stale = self.shape.is_preallocated() && !is_sound;
+            if let Some(slot) = if may_have_stale { self.first_stale() } else { None } {
                 let stale = self.shape.used.saturating_sub(slot as usize) as u64;
                 let finding = self.shape.rest(Id::TimeIndexStaleEntries, slot as usize).with("staleEntries", stale);
                 findings.push(finding.as_severity(Severity::Info));

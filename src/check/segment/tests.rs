@@ -265,12 +265,16 @@ fn what_a_truncation_has_left_behind_an_open_index_is_no_damage() {
     let stale = sound().open().with_index(&[(7, 291), (13, 582), (25, 900), (33, 1300), (0, 0)]);
     assert_eq!(stale.seen(), [("index/stale-entries", Severity::Info, 2)]);
     // Written again in other sets: each of the old entries is right on its own.
-    let stale = sound().open().with_index(&[(7, 291), (15, 388), (11, 485), (13, 582)]);
+    let stale = sound().open().with_index(&[(7, 291), (15, 388), (11, 485), (13, 582), (0, 0)]);
     assert_eq!(stale.seen()[0], ("index/stale-entries", Severity::Info, 2));
     let stale = sound().open().with_time_index(&[(60, 3), (80, 13), (90, 20), (95, 30), (0, 0)]);
     assert_eq!(stale.seen(), [("timeindex/stale-entries", Severity::Info, 2)]);
-    let changed = sound().open().with_index(&[(3, 97), (5, 195), (7, 291), (9, 388), (11, 485)]);
+    // One changed entry before right ones is none of that.
+    let changed = sound().open().with_index(&[(3, 97), (5, 195), (7, 291), (9, 388), (11, 485), (0, 0)]);
     assert_eq!(changed.errors(), [("index/position-inside-batch", 1)]);
+    // Nor are entries at the end of a file that is not preallocated: no broker has it open.
+    let cut = sound().open().with_index(&[(7, 291), (13, 582), (25, 900)]);
+    assert_eq!(cut.errors(), [("index/position-past-end", 2)]);
     // Of a segment that is not the newest they are entries like others.
     let closed = sound().with_index(&[(7, 291), (13, 582), (25, 900)]);
     assert_eq!(closed.errors(), [("index/position-past-end", 2)]);
