@@ -148,7 +148,7 @@ fn newest_snapshot_is_not_ahead(log: MetadataLog, snapshots: &[(SnapshotId, &Nam
 /// Brokers read the newest only.
 ///
 /// Source: Kafka `RecordsSnapshotReader`, `RecordsIterator`.
-fn snapshot_is_whole(
+pub fn snapshot_is_whole(
     path: &Path,
     setting: Setting,
     is_newest: bool,
@@ -223,4 +223,145 @@ fn quorum_state_is_readable(path: &Path, findings: &mut Findings) -> Result<(), 
         findings.push(Finding::new(Id::KraftQuorumState, path).with("reason", error.to_string()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::batch::{RecordBatchBuilder, RecordBatchHeader};
+    use crate::format::compression::Compression;
+    use crate::format::record::RecordFields;
+    use crate::store::ReadPolicy;
+    use std::fs;
+
+    const CONTROL: i16 = 0x20;
+
+    fn batch(base_offset: i64, records: &[(Option<&[u8]>, &[u8])], attributes: i16) -> Vec<u8> {
+        let header = RecordBatchHeader { attributes, ..RecordBatchBuilder::plain_header(Offset(base_offset), 0) };
+        let mut batch = RecordBatchBuilder::new(header, Compression::None);
+        for ((key, value), offset_delta) in records.iter().zip(0..) {
+            batch.push(&RecordFields { offset_delta, key: *key, value: Some(*value), ..RecordFields::default() });
+        }
+        let mut bytes = Vec::new();
+        batch.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn control(base_offset: i64, control_type: i16) -> Vec<u8> {
+        let mut key = Vec::new();
+        ControlKey { version: 0, control_type }.write(&mut key);
+        batch(base_offset, &[(Some(&key), &[0; 11])], CONTROL)
+    }
+
+    fn data(base_offset: i64) -> Vec<u8> {
+        batch(base_offset, &[(None, b"a"), (None, b"b")], 0)
+    }
+
+    /// A whole snapshot: header, two records, footer.
+    fn snapshot() -> Vec<u8> {
+        [control(0, SNAPSHOT_HEADER), data(1), control(3, SNAPSHOT_FOOTER)].concat()
+    }
+
+    /// What is seen of a log from `log_start` to `log_end` in epoch 1 beside these files.
+    fn seen(log_start: i64, log_end: i64, files: &[(&str, &[u8])]) -> Vec<(Id, Severity, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let log = MetadataLog {
+            log_start_offset: Some(Offset(log_start)),
+            log_end_offset: Some(Offset(log_end)),
+            latest_epoch: Some(1),
+        };
+        let setting = Setting { policy: ReadPolicy::default(), depth: Depth::Checksums, clean_shutdown: false };
+        let (mut findings, mut unreadable) = (Findings::new(), Vec::new());
+        let partition = PartitionDir::read(dir.path()).unwrap();
+        judge(&partition, log, Some(Uuid::METADATA_TOPIC), setting, &mut findings, &mut unreadable);
+        assert!(unreadable.is_empty());
+        let reason = |finding: &Finding| match finding.details.iter().find(|(name, _)| *name == "reason") {
+            Some((_, crate::check::Detail::Text(reason))) => reason.clone(),
+            _ => String::new(),
+        };
+        findings.iter().map(|finding| (finding.id, finding.severity, reason(finding))).collect()
+    }
+
+    const AT_20: &str = "00000000000000000020-0000000001.checkpoint";
+
+    #[test]
+    fn whole_snapshots_that_the_log_has_reached_are_no_news() {
+        assert_eq!(seen(0, 40, &[]), []);
+        assert_eq!(seen(0, 40, &[(AT_20, &snapshot())]), []);
+        assert_eq!(seen(20, 40, &[(AT_20, &snapshot())]), []);
+        assert_eq!(seen(10, 20, &[(AT_20, &snapshot())]), []);
+        // One of an earlier epoch may end further on: that end was overruled.
+        assert_eq!(seen(0, 40, &[("00000000000000000050-0000000000.checkpoint", &snapshot())]), []);
+    }
+
+    #[test]
+    fn a_log_start_behind_all_snapshots_is_an_error() {
+        let missing = [(Id::KraftSnapshotMissing, Severity::Error, String::new())];
+        assert_eq!(seen(30, 40, &[]), missing);
+        assert_eq!(seen(30, 40, &[(AT_20, &snapshot())]), missing);
+    }
+
+    #[test]
+    fn a_newest_snapshot_ahead_of_the_log_is_a_warning() {
+        let ahead = [(Id::KraftSnapshotAhead, Severity::Warning, String::new())];
+        assert_eq!(seen(0, 19, &[(AT_20, &snapshot())]), ahead);
+        assert_eq!(seen(0, 40, &[("00000000000000000020-0000000002.checkpoint", &snapshot())]), ahead);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_not_whole_is_told_with_the_reason() {
+        let (header, footer) = (control(0, SNAPSHOT_HEADER), control(3, SNAPSHOT_FOOTER));
+        let mut flipped = snapshot();
+        let at = header.len() + 70;
+        flipped[at] ^= 1;
+        let cases: [(&str, Vec<u8>); 7] = [
+            ("empty", Vec::new()),
+            ("noFooter", [header.clone(), data(1)].concat()),
+            ("noHeader", [data(0), control(2, SNAPSHOT_FOOTER)].concat()),
+            ("offsets", [header.clone(), data(2), control(4, SNAPSHOT_FOOTER)].concat()),
+            ("checksumMismatch", flipped),
+            ("tornTail", snapshot()[..snapshot().len() - 5].to_vec()),
+            ("zeros", [header, data(1), footer, vec![0; 100]].concat()),
+        ];
+        for (reason, bytes) in cases {
+            let expected = |severity| (Id::KraftSnapshotUnreadable, severity, reason.to_owned());
+            assert_eq!(seen(0, 40, &[(AT_20, &bytes)]), [expected(Severity::Error)], "{reason}");
+            let later = ("00000000000000000030-0000000001.checkpoint", &snapshot()[..]);
+            assert_eq!(seen(0, 40, &[(AT_20, &bytes), later]), [expected(Severity::Warning)], "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_quorum_state_that_is_no_json_is_an_error() {
+        let sound = br#"{"leaderId":1,"leaderEpoch":1,"votedId":-1,"data_version":1}"#;
+        assert_eq!(seen(0, 40, &[("quorum-state", sound)]), []);
+        let findings = seen(0, 40, &[("quorum-state", b"{")]);
+        assert_eq!((findings.len(), findings[0].0), (1, Id::KraftQuorumState));
+    }
+
+    #[test]
+    fn the_topic_id_is_the_reserved_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let partition = PartitionDir::read(dir.path()).unwrap();
+        let mut findings = Findings::new();
+        topic_id_is_the_reserved_one(&partition, Some(Uuid::METADATA_TOPIC), &mut findings);
+        topic_id_is_the_reserved_one(&partition, None, &mut findings);
+        assert!(findings.is_empty());
+        topic_id_is_the_reserved_one(&partition, Some(Uuid([7; 16])), &mut findings);
+        assert_eq!(findings.iter().next().unwrap().id, Id::KraftTopicId);
+    }
+
+    #[test]
+    fn messages_before_magic_2_are_an_error() {
+        let mut facts = SegmentFacts::new(Offset(0), 100, &[]);
+        let mut findings = Findings::new();
+        batches_are_of_magic_2(Path::new("a.log"), &facts, &mut findings);
+        assert!(findings.is_empty());
+        facts.has_old_magic = true;
+        batches_are_of_magic_2(Path::new("a.log"), &facts, &mut findings);
+        assert_eq!(findings.iter().next().unwrap().id, Id::KraftOldMagic);
+    }
 }

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Setting;
 use super::catalogue::Id;
 use super::finding::{Finding, Findings, Severity};
 use super::kraft;
 use super::partition::PartitionReport;
+use super::{Depth, Setting};
 use crate::format::file_name::{DirState, FileKind, FileState, Place};
 use crate::format::properties::{MetaProperties, MetaPropertiesError};
 use crate::format::uuid::Uuid;
 use crate::scan::checkpoints::Checkpoints;
 use crate::store::log_dir::LogDir;
 use crate::store::partition::PartitionName;
-use crate::store::{FileFacts, StoreError, read_small};
+use crate::store::{FileFacts, NamedFile, StoreError, read_small};
 
 /// The largest `meta.properties` that is read, in bytes.
 const LARGEST_META_PROPERTIES: u64 = 1 << 20;
@@ -84,12 +84,23 @@ pub struct LogDirCheck<'a> {
     facts: Arc<LogDirFacts>,
     setting: Setting,
     topic_ids: BTreeMap<(String, i32), (PathBuf, Uuid)>,
+    findings: Findings,
 }
 
 impl<'a> LogDirCheck<'a> {
-    /// Reads the files of `log_dir`; no partition was judged yet.
+    /// Reads the files of `log_dir`; no partition was judged yet. What cannot be looked at stands in
+    /// [`LogDirFacts::unreadable`].
     pub fn new(log_dir: &'a LogDir, setting: Setting) -> Self {
-        Self { log_dir, facts: Arc::new(LogDirFacts::read(&log_dir.path)), setting, topic_ids: BTreeMap::new() }
+        let mut facts = LogDirFacts::read(&log_dir.path);
+        let mut findings = Findings::new();
+        if setting.depth > Depth::Quick
+            && let Some(file) = log_dir.files.iter().find(|file| is(file, FileKind::BootstrapSnapshot))
+        {
+            // What a cluster starts from is a snapshot like those beside the metadata log.
+            let judged = kraft::snapshot_is_whole(&file.path(), setting, true, &mut findings);
+            facts.unreadable.extend(judged.err());
+        }
+        Self { log_dir, facts: Arc::new(facts), setting, topic_ids: BTreeMap::new(), findings }
     }
 
     /// What its files say.
@@ -100,15 +111,17 @@ impl<'a> LogDirCheck<'a> {
     /// Takes in what is known of one of its partitions.
     pub fn partition(&mut self, name: &PartitionName, report: &PartitionReport) {
         if let (DirState::Current, Some(topic_id)) = (name.state, report.topic_id) {
-            let path = self.log_dir.path.join(name.to_string());
-            self.topic_ids.insert((name.topic.clone(), name.partition), (path, topic_id));
+            let entries = &self.log_dir.partitions;
+            let entry = entries.binary_search_by(|entry| entry.name.cmp(name)).ok().and_then(|at| entries.get(at));
+            let Some(entry) = entry else { return };
+            self.topic_ids.insert((name.topic.clone(), name.partition), (entry.path.clone(), topic_id));
         }
     }
 
     /// Judges the log dir itself. A folder with copies of partition directories, in which no file says that a broker
     /// used it, has nothing to be judged.
-    pub fn finish(self) -> Findings {
-        let mut findings = Findings::new();
+    pub fn finish(mut self) -> Findings {
+        let mut findings = std::mem::take(&mut self.findings);
         if !self.log_dir.is_formatted() {
             return findings;
         }
@@ -166,11 +179,10 @@ impl<'a> LogDirCheck<'a> {
                 findings.push(finding.with("state", "unreadable").with("reason", error.to_string()));
             }
             // It is there and the system does not let us look at it.
-            None if !self.facts.unreadable.is_empty() => {}
+            None if self.log_dir.files.iter().any(|file| is(file, FileKind::MetaProperties)) => {}
             None => {
-                let bootstrap = |file: &crate::store::NamedFile| file.name.kind == FileKind::BootstrapSnapshot;
                 let is_kraft = self.log_dir.partitions.iter().any(|entry| kraft::is_metadata_log(&entry.name))
-                    || self.log_dir.files.iter().any(bootstrap);
+                    || self.log_dir.files.iter().any(|file| is(file, FileKind::BootstrapSnapshot));
                 let severity = match (is_kraft, self.topic_ids.is_empty()) {
                     (true, _) => Severity::Error,
                     (false, false) => Severity::Warning,
@@ -303,6 +315,11 @@ fn consequence(path: &Path, is_io_exception: bool) -> &'static str {
     } else {
         "takenForEmpty"
     }
+}
+
+/// Whether the file is the one of a kind of which a directory holds one.
+fn is(file: &NamedFile, kind: FileKind) -> bool {
+    file.name.kind == kind && file.name.state == FileState::Live
 }
 
 fn is_in_use(state: DirState) -> bool {
@@ -453,3 +470,6 @@ fn have_a_partition_in_common(a: &LogDir, b: &LogDir) -> bool {
     };
     !in_use(a).is_disjoint(&in_use(b))
 }
+
+#[cfg(test)]
+mod tests;

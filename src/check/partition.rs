@@ -241,3 +241,136 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::NothingSelected { path, .. } => path,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::segment::{SegmentTask, Worker};
+    use crate::check::{Depth, Id};
+    use crate::format::batch::RecordBatchBuilder;
+    use crate::format::compression::{Compression, DEFAULT_LIMIT};
+    use crate::format::record::RecordFields;
+    use crate::store::ReadPolicy;
+    use crate::store::log_dir::log_dir_of;
+    use std::fs;
+
+    /// A batch of ten records.
+    fn batch(base_offset: i64) -> Vec<u8> {
+        let header = RecordBatchBuilder::plain_header(Offset(base_offset), 1000 + base_offset);
+        let mut batch = RecordBatchBuilder::new(header, Compression::None);
+        for offset_delta in 0..10 {
+            batch.push(&RecordFields { offset_delta, ..RecordFields::default() });
+        }
+        let mut bytes = Vec::new();
+        batch.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// `orders-3` of three segments, 0, 10 and 20, in a log dir that was closed in order.
+    fn made() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("orders-3");
+        fs::create_dir(&path).unwrap();
+        for base in [0, 10, 20] {
+            fs::write(path.join(format!("{base:020}.log")), batch(base)).unwrap();
+            fs::write(path.join(format!("{base:020}.index")), b"").unwrap();
+            fs::write(path.join(format!("{base:020}.timeindex")), b"").unwrap();
+        }
+        for name in ["replication-offset-checkpoint", "recovery-point-offset-checkpoint"] {
+            fs::write(dir.path().join(name), "0\n1\norders 3 30\n").unwrap();
+        }
+        fs::write(path.join("leader-epoch-checkpoint"), "0\n1\n4 30\n").unwrap();
+        (dir, path)
+    }
+
+    fn judged(path: &Path, is_live: bool, between: impl Fn()) -> PartitionReport {
+        let policy = ReadPolicy { may_change: is_live, ..ReadPolicy::default() };
+        let setting = Setting { policy, depth: Depth::Checksums, clean_shutdown: true };
+        let facts = LogDirFacts::read(&log_dir_of(path).unwrap());
+        let dir = PartitionDir::read(path).unwrap();
+        between();
+        let mut check = PartitionCheck::new(&dir, Surroundings::of(&dir, &facts), setting);
+        let segments = dir.segments();
+        for (at, files) in segments.iter().enumerate() {
+            let next_base_offset = segments.get(at + 1).map(|next| next.base_offset);
+            let task = SegmentTask { files: *files, next_base_offset, snapshot_offsets: &[], setting, stop: None };
+            check.take(Worker::new(DEFAULT_LIMIT).judge(&task));
+        }
+        check.finish()
+    }
+
+    /// The findings that are about more than one file.
+    fn ids(report: &PartitionReport) -> Vec<Id> {
+        let is_ours = |id: &Id| ["partition", "segments", "logdir"].contains(&id.name().split('/').next().unwrap());
+        report.findings.iter().map(|finding| finding.id).filter(is_ours).collect()
+    }
+
+    #[test]
+    fn a_partition_is_reported_with_its_offsets() {
+        let (_dir, path) = made();
+        let report = judged(&path, false, || {});
+        assert_eq!(ids(&report), []);
+        assert_eq!((report.segments, report.batches, report.records), (3, 3, 30));
+        assert_eq!(report.size_in_bytes, 3 * batch(0).len() as u64);
+        assert_eq!((report.log_start_offset, report.high_watermark), (Some(Offset(0)), Some(Offset(30))));
+        assert_eq!((report.log_end_offset, report.latest_epoch), (Some(Offset(30)), Some(4)));
+        assert_eq!(report.last_timestamp, Some(1020));
+    }
+
+    #[test]
+    fn a_lost_newest_segment_shows_in_the_high_watermark_only() {
+        let (_dir, path) = made();
+        for suffix in ["log", "index", "timeindex"] {
+            fs::remove_file(path.join(format!("{:020}.{suffix}", 20))).unwrap();
+        }
+        let report = judged(&path, false, || {});
+        assert_eq!(ids(&report), [Id::LogDirHighWatermarkBeyondEnd]);
+        assert_eq!(report.log_end_offset, Some(Offset(20)));
+    }
+
+    #[test]
+    fn a_damaged_tail_is_not_told_by_the_checkpoints_again() {
+        let (_dir, path) = made();
+        fs::write(path.join(format!("{:020}.log", 20)), &batch(20)[..50]).unwrap();
+        let report = judged(&path, false, || {});
+        assert_eq!((ids(&report), report.log_end_offset), (vec![], Some(Offset(20))));
+    }
+
+    #[test]
+    fn a_segment_lost_between_others_is_a_gap() {
+        let (_dir, path) = made();
+        for suffix in ["log", "index", "timeindex"] {
+            fs::remove_file(path.join(format!("{:020}.{suffix}", 10))).unwrap();
+        }
+        assert_eq!(ids(&judged(&path, false, || {})), [Id::SegmentsGap]);
+    }
+
+    #[test]
+    fn segments_that_vanish_beside_a_running_broker_are_no_news() {
+        let (_dir, path) = made();
+        let remove = || fs::remove_file(path.join(format!("{:020}.log", 0))).unwrap();
+        let report = judged(&path, true, remove);
+        assert!(report.unreadable.is_empty(), "{:?}", report.unreadable);
+        assert_eq!((ids(&report), report.segments), (vec![], 2));
+    }
+
+    #[test]
+    fn of_a_log_that_cannot_be_read_the_end_is_not_known() {
+        let (_dir, path) = made();
+        let remove = || fs::remove_file(path.join(format!("{:020}.log", 20))).unwrap();
+        let report = judged(&path, false, remove);
+        assert_eq!((report.unreadable.len(), report.log_end_offset), (1, None));
+        assert_eq!(ids(&report), []);
+    }
+
+    #[test]
+    fn the_metadata_log_has_no_lines_in_the_checkpoints() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("__cluster_metadata-0");
+        fs::create_dir(&path).unwrap();
+        fs::write(dir.path().join("recovery-point-offset-checkpoint"), "0\n1\n__cluster_metadata 0 9\n").unwrap();
+        let facts = LogDirFacts::read(dir.path());
+        let surroundings = Surroundings::of(&PartitionDir::read(&path).unwrap(), &facts);
+        assert_eq!(surroundings.checkpointed, Checkpointed::default());
+    }
+}

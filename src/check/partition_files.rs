@@ -1,7 +1,7 @@
 //! The names in a partition directory, and the files that are not part of a segment: what a broker makes of them when
 //! it starts, before it looks into any log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::Setting;
@@ -9,7 +9,7 @@ use super::catalogue::Id;
 use super::finding::{Finding, Findings, Severity};
 use super::partition::Surroundings;
 use crate::format::Offset;
-use crate::format::file_name::{DirState, FileKind, FileState};
+use crate::format::file_name::{DirState, FileKind, FileState, Place};
 use crate::format::partition_metadata::PartitionMetadata;
 use crate::format::uuid::Uuid;
 use crate::scan::{BatchScan, LogSoFar, ScanOptions, Verify};
@@ -65,10 +65,11 @@ impl PartitionFiles<'_> {
 
     /// Files whose names begin with a number, or should.
     fn numbered(&self) -> impl Iterator<Item = &NamedFile> {
-        self.dir.files.iter().filter(|file| match file.name.kind {
-            FileKind::KraftSnapshot => self.is_metadata_log,
-            FileKind::Other => true,
-            kind => kind.suffix().is_some(),
+        self.dir.files.iter().filter(|file| match (file.name.kind, file.name.state) {
+            (FileKind::KraftSnapshot, _) => self.is_metadata_log,
+            // Whatever the name is otherwise.
+            (_, FileState::Swap | FileState::Cleaned) => true,
+            (kind, _) => kind.suffix().is_some(),
         })
     }
 
@@ -94,16 +95,17 @@ impl PartitionFiles<'_> {
     /// Source: Kafka `LogFileUtils.logFile`, `LogLoader`.
     fn offsets_have_twenty_digits(&self, findings: &mut Findings) {
         let in_use = |file: &&NamedFile| matches!(file.name.state, FileState::Live | FileState::Swap);
+        let names: HashSet<&str> = self.dir.files.iter().map(NamedFile::file_name).collect();
         for file in self.numbered().filter(in_use) {
             let (false, Some(base_offset)) = (file.name.canonical, file.name.base_offset) else { continue };
-            if matches!(file.name.kind, FileKind::Other) || !self.is_partitions(file) {
+            if file.name.kind.suffix().is_none() {
                 continue;
             }
             let mut finding = Finding::new(Id::PartitionNameNotCanonical, file.path())
                 .offset(base_offset)
                 .with("name", file.file_name());
             if let Some(canonical) = file.name.canonical_name() {
-                let is_there = self.dir.files.iter().any(|other| other.file_name() == canonical);
+                let is_there = names.contains(canonical.as_str());
                 finding = finding.with("openedInstead", canonical).with("isThere", if is_there { "yes" } else { "no" });
             }
             let severity = match (file.name.kind, self.state()) {
@@ -156,7 +158,7 @@ impl PartitionFiles<'_> {
         bases: impl Iterator<Item = Offset>,
         judged: &mut JudgedFiles,
     ) -> Option<(Offset, Offset)> {
-        let bases: Vec<Offset> = bases.collect();
+        let bases: BTreeSet<Offset> = bases.collect();
         let logs = self.dir.segments_in(FileState::Swap);
         let mut range: Option<(Offset, Offset)> = None;
         for segment in logs.iter().filter(|segment| bases.contains(&segment.base_offset)) {
@@ -255,10 +257,10 @@ impl PartitionFiles<'_> {
 
     /// Whether a broker has a use for such a file in this directory.
     fn is_partitions(&self, file: &NamedFile) -> bool {
-        match file.name.kind {
-            FileKind::KraftSnapshot | FileKind::QuorumState => self.is_metadata_log,
-            FileKind::Other => true,
-            kind => kind.place() == Some(crate::format::file_name::Place::Partition),
+        match (file.name.kind, file.name.state) {
+            (FileKind::KraftSnapshot | FileKind::QuorumState, _) => self.is_metadata_log,
+            (_, FileState::Deleted | FileState::Cleaned | FileState::Swap) => true,
+            (kind, _) => kind.place() == Some(Place::Partition),
         }
     }
 
@@ -349,4 +351,233 @@ fn next_offset(path: &Path, base_offset: Offset, setting: Setting) -> Result<Off
         next = next.max(Offset(scanned.header.last_offset().0.saturating_add(1)));
     }
     Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Depth, Detail};
+    use crate::format::batch::RecordBatchBuilder;
+    use crate::format::compression::Compression;
+    use crate::format::record::RecordFields;
+    use crate::store::ReadPolicy;
+    use std::fs;
+
+    const LOG: &str = "00000000000000000000.log";
+
+    /// A partition directory in a temporary one.
+    struct Made {
+        _dir: tempfile::TempDir,
+        dir: PartitionDir,
+        surroundings: Surroundings,
+    }
+
+    fn made(name: &str, files: &[(&str, &[u8])]) -> Made {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        fs::create_dir(&path).unwrap();
+        for (file, bytes) in files {
+            match file.strip_suffix('/') {
+                Some(directory) => fs::create_dir(path.join(directory)).unwrap(),
+                None => fs::write(path.join(file), bytes).unwrap(),
+            }
+        }
+        Made { dir: PartitionDir::read(&path).unwrap(), _dir: dir, surroundings: Surroundings::default() }
+    }
+
+    impl Made {
+        fn in_kraft(mut self) -> Self {
+            self.surroundings.is_kraft = true;
+            self
+        }
+
+        fn judge(&self) -> JudgedFiles {
+            let setting = Setting { policy: ReadPolicy::default(), depth: Depth::Checksums, clean_shutdown: true };
+            let is_metadata_log = self.dir.name.as_ref().is_some_and(crate::check::kraft::is_metadata_log);
+            PartitionFiles { dir: &self.dir, surroundings: &self.surroundings, setting, is_metadata_log }.judge()
+        }
+
+        /// Kind, severity and file name of each finding.
+        fn seen(&self) -> Vec<(Id, Severity, String)> {
+            let judged = self.judge();
+            assert!(judged.unreadable.is_empty());
+            let name = |finding: &Finding| finding.path.file_name().unwrap().to_str().unwrap().to_owned();
+            judged.findings.iter().map(|finding| (finding.id, finding.severity, name(finding))).collect()
+        }
+    }
+
+    /// What is seen where these files, empty, are beside a log at 0.
+    fn beside_a_log(name: &str, files: &[&str]) -> Vec<(Id, Severity, String)> {
+        let files: Vec<(&str, &[u8])> = files.iter().copied().chain([LOG]).map(|file| (file, &b""[..])).collect();
+        made(name, &files).seen()
+    }
+
+    fn seen(id: Id, severity: Severity, name: &str) -> (Id, Severity, String) {
+        (id, severity, name.to_owned())
+    }
+
+    fn log(base_offset: i64, records: i32) -> Vec<u8> {
+        let header = RecordBatchBuilder::plain_header(Offset(base_offset), 0);
+        let mut batch = RecordBatchBuilder::new(header, Compression::None);
+        for offset_delta in 0..records {
+            batch.push(&RecordFields { offset_delta, ..RecordFields::default() });
+        }
+        let mut bytes = Vec::new();
+        batch.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn the_files_of_a_partition_are_no_news() {
+        let files = [
+            "00000000000000000000.index",
+            "00000000000000000000.timeindex",
+            "00000000000000000000.txnindex",
+            "00000000000000000007.snapshot",
+            "leader-epoch-checkpoint",
+            "remote_log_snapshot",
+        ];
+        assert_eq!(beside_a_log("orders-3", &files), []);
+        let bytes = b"version: 0\ntopic_id: 0ZqNoWA8TPWK5FISrGvanw";
+        let files = [(LOG, &b""[..]), ("partition.metadata", bytes)];
+        let with_id = made("orders-3", &files).in_kraft();
+        assert_eq!(with_id.seen(), []);
+        assert_eq!(with_id.judge().topic_id.unwrap().to_string(), "0ZqNoWA8TPWK5FISrGvanw");
+        let metadata = ["00000000000000000000-0000000000.checkpoint", "quorum-state"];
+        assert_eq!(beside_a_log("__cluster_metadata-0", &metadata), []);
+    }
+
+    #[test]
+    fn a_name_without_an_offset_stops_a_broker_unless_the_file_waits_for_removal() {
+        let bad = |name| seen(Id::PartitionBadName, Severity::Error, name);
+        let files = ["abc.log", "abc.index", "x.snapshot"];
+        assert_eq!(beside_a_log("orders-3", &files), ["abc.log", "abc.index", "x.snapshot"].map(bad));
+        assert_eq!(beside_a_log("orders-3", &["abc.log.deleted"])[0].0, Id::PartitionDeletedFile);
+        let swap = beside_a_log("orders-3", &["leader-epoch-checkpoint.swap"]);
+        assert!(swap.contains(&bad("leader-epoch-checkpoint.swap")), "{swap:?}");
+        assert_eq!(beside_a_log("__cluster_metadata-0", &["abc.checkpoint"]), [bad("abc.checkpoint")]);
+    }
+
+    #[test]
+    fn a_log_whose_offset_has_not_twenty_digits_is_passed_over() {
+        let id = Id::PartitionNameNotCanonical;
+        assert_eq!(beside_a_log("orders-3", &["5.log"]), [seen(id, Severity::Error, "5.log")]);
+        assert_eq!(beside_a_log("orders-3", &["-5.log"]), [seen(id, Severity::Error, "-5.log")]);
+        assert_eq!(beside_a_log("orders-3", &["0.index"]), [seen(id, Severity::Warning, "0.index")]);
+        let name = "orders-3.0123456789abcdef0123456789abcdef-delete";
+        assert_eq!(beside_a_log(name, &["5.log"]), [seen(id, Severity::Info, "5.log")]);
+        let both = made("orders-3", &[("0.log", b""), (LOG, b"")]).judge().findings.into_vec();
+        assert!(both[0].details.contains(&("openedInstead", Detail::from(LOG))));
+        assert!(both[0].details.contains(&("isThere", Detail::from("yes"))));
+    }
+
+    #[test]
+    fn what_a_compaction_left_is_told_once_for_each_segment() {
+        let cleaned = ["00000000000000000000.log.cleaned", "00000000000000000000.index.cleaned"];
+        let expected = [seen(Id::PartitionCleanedFile, Severity::Info, cleaned[0])];
+        assert_eq!(beside_a_log("orders-3", &cleaned), expected);
+        let deleted = ["00000000000000000000.log.deleted", "00000000000000000000.index.deleted"];
+        let expected = [seen(Id::PartitionDeletedFile, Severity::Info, deleted[0])];
+        assert_eq!(beside_a_log("orders-3", &deleted), expected);
+    }
+
+    #[test]
+    fn a_swap_file_says_which_segments_it_replaces() {
+        let swapped = log(0, 20);
+        let files: [(&str, &[u8]); 4] = [
+            (LOG, b""),
+            ("00000000000000000010.log", b""),
+            ("00000000000000000020.log", b""),
+            ("00000000000000000000.log.swap", &swapped),
+        ];
+        let made = made("orders-3", &files);
+        assert_eq!(made.seen(), [seen(Id::PartitionSwapFile, Severity::Warning, "00000000000000000000.log.swap")]);
+        let findings = made.judge().findings.into_vec();
+        let int = |name| findings[0].int(name).unwrap();
+        assert_eq!((int("replacesFrom"), int("replacesUntil"), int("replacedSegments")), (0, 20, 2));
+    }
+
+    #[test]
+    fn a_swap_file_of_a_commit_that_was_not_finished_is_only_removed() {
+        let files = ["00000000000000000005.log.swap", "00000000000000000000.log.cleaned"];
+        let expected = [
+            seen(Id::PartitionCleanedFile, Severity::Info, files[1]),
+            seen(Id::PartitionSwapFile, Severity::Info, files[0]),
+        ];
+        assert_eq!(beside_a_log("orders-3", &files), expected);
+    }
+
+    #[test]
+    fn a_file_half_written_is_information() {
+        let name = "leader-epoch-checkpoint.tmp";
+        assert_eq!(beside_a_log("orders-3", &[name]), [seen(Id::LogDirTemporaryFile, Severity::Info, name)]);
+    }
+
+    #[test]
+    fn indexes_without_a_log_are_told_once_for_each_segment() {
+        let indexes = ["00000000000000000010.index", "00000000000000000010.timeindex"];
+        let expected = [seen(Id::IndexOrphan, Severity::Warning, indexes[0])];
+        assert_eq!(beside_a_log("orders-3", &indexes), expected);
+    }
+
+    #[test]
+    fn a_partition_without_a_segment_is_an_error_where_it_held_data() {
+        let empty = |severity| [seen(Id::PartitionEmpty, severity, "orders-3")];
+        assert_eq!(made("orders-3", &[]).seen(), empty(Severity::Warning));
+        let snapshot = ("00000000000000000040.snapshot", &b""[..]);
+        assert_eq!(made("orders-3", &[snapshot]).seen(), empty(Severity::Error));
+        let mut checkpointed = made("orders-3", &[]);
+        checkpointed.surroundings.checkpointed.high_watermark = Some(Offset(7));
+        assert_eq!(checkpointed.seen(), empty(Severity::Error));
+        let swapped = log(0, 20);
+        let in_time = made("orders-3", &[snapshot, ("00000000000000000000.log.swap", &swapped)]).seen();
+        assert!(in_time.contains(&empty(Severity::Warning)[0]), "{in_time:?}");
+        assert_eq!(made("orders-3.0123456789abcdef0123456789abcdef-delete", &[]).seen(), []);
+        let formatted = ("00000000000000000000-0000000000.checkpoint", &b""[..]);
+        assert_eq!(made("__cluster_metadata-0", &[formatted]).seen(), []);
+    }
+
+    #[test]
+    fn what_is_none_of_kafkas_files_is_information() {
+        let foreign = |name| seen(Id::PartitionForeignFile, Severity::Info, name);
+        for name in ["notes.txt", "meta.properties", "quorum-state"] {
+            assert_eq!(beside_a_log("orders-3", &[name]), [foreign(name)]);
+        }
+        assert_eq!(beside_a_log("orders-3", &["backup/"]), [foreign("backup")]);
+    }
+
+    #[test]
+    fn a_partition_of_kraft_without_its_topic_id_is_an_error_if_it_holds_data() {
+        let missing = |severity| [seen(Id::PartitionMetadataMissing, severity, "partition.metadata")];
+        let data = log(0, 3);
+        let files = [(LOG, &data[..])];
+        assert_eq!(made("orders-3", &files).in_kraft().seen(), missing(Severity::Error));
+        assert_eq!(made("orders-3", &[(LOG, b"")]).in_kraft().seen(), missing(Severity::Warning));
+        let future = "orders-3.0123456789abcdef0123456789abcdef-future";
+        assert_eq!(made(future, &files).in_kraft().seen(), missing(Severity::Warning));
+        // Without KRaft it is not always written, what was set aside needs none, and the metadata log gets its own.
+        assert_eq!(made("orders-3", &files).seen(), []);
+        assert_eq!(made("orders-3.0123456789abcdef0123456789abcdef-stray", &files).in_kraft().seen(), []);
+        assert_eq!(made("__cluster_metadata-0", &files).in_kraft().seen(), []);
+    }
+
+    #[test]
+    fn a_topic_id_that_cannot_be_read_stops_every_broker() {
+        for (bytes, at_start) in [(&b""[..], "noStart"), (b"version: 0\ntopic_id: ", "offline")] {
+            let made = made("orders-3", &[(LOG, b""), ("partition.metadata", bytes)]);
+            let findings = made.judge().findings.into_vec();
+            assert_eq!(findings.len(), 1);
+            assert_eq!((findings[0].id, findings[0].severity), (Id::PartitionMetadataUnreadable, Severity::Error));
+            assert!(findings[0].details.contains(&("atStart", Detail::from(at_start))));
+        }
+    }
+
+    #[test]
+    fn the_id_of_the_metadata_topic_is_no_other_topics() {
+        let bytes = b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ";
+        let files = [(LOG, &b""[..]), ("partition.metadata", bytes)];
+        let expected = [seen(Id::PartitionMetadataForeign, Severity::Error, "partition.metadata")];
+        assert_eq!(made("orders-3", &files).in_kraft().seen(), expected);
+        assert_eq!(made("__cluster_metadata-0", &files).in_kraft().seen(), []);
+    }
 }
