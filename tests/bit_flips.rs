@@ -61,9 +61,10 @@ fn check(log_dir: &Path, worker: &mut Worker) -> Vec<Seen> {
     for entry in &listed.partitions {
         let dir = PartitionDir::read(&entry.path).unwrap();
         let setting = Setting { clean_shutdown: facts.was_closed(&entry.name), ..setting };
-        let snapshots = dir.files.iter().filter(|file| {
-            file.name.kind == FileKind::ProducerSnapshot && file.name.state == FileState::Live
-        });
+        let snapshots = dir
+            .files
+            .iter()
+            .filter(|file| file.name.kind == FileKind::ProducerSnapshot && file.name.state == FileState::Live);
         let snapshot_offsets: Vec<Offset> = snapshots.filter_map(|file| file.name.base_offset).collect();
         let segments: Vec<_> = dir.segments().into_iter().filter(|files| files.log.is_some()).collect();
         let mut of_partition = PartitionCheck::new(&dir, Surroundings::of(&dir, &facts), setting);
@@ -175,16 +176,17 @@ fn flip(victim: &Victim, bit: usize, log_dir: &Path, worker: &mut Worker, usual:
     let path = log_dir.join(&victim.name);
     fs::write(&path, &bytes).unwrap();
     let seen = check(log_dir, worker);
-    let outcome = match seen.iter().filter(|seen| !usual.contains(&without_dir(seen, log_dir))).map(|seen| seen.2 == path) {
-        mut new if new.clone().next().is_some() => match new.any(|is_here| is_here) {
-            true => Outcome::Noticed,
-            false => Outcome::NoticedElsewhere,
-        },
-        _ => match excuse(victim, &bytes, log_dir) {
-            Some(reason) => Outcome::Excused(reason),
-            None => Outcome::Missed,
-        },
-    };
+    let outcome =
+        match seen.iter().filter(|seen| !usual.contains(&without_dir(seen, log_dir))).map(|seen| seen.2 == path) {
+            mut new if new.clone().next().is_some() => match new.any(|is_here| is_here) {
+                true => Outcome::Noticed,
+                false => Outcome::NoticedElsewhere,
+            },
+            _ => match excuse(victim, &bytes, log_dir) {
+                Some(reason) => Outcome::Excused(reason),
+                None => Outcome::Missed,
+            },
+        };
     fs::write(&path, &victim.bytes).unwrap();
     outcome
 }
@@ -243,7 +245,8 @@ fn all_flips(log_dir: &Path, stride: usize) -> (Vec<Victim>, Vec<(usize, usize)>
     let read = |path: PathBuf| (path.strip_prefix(log_dir).unwrap().to_owned(), fs::read(&path).unwrap());
     let victims = healthy::files(log_dir).into_iter().map(read).map(|(name, bytes)| Victim { name, bytes });
     let victims: Vec<Victim> = victims.collect();
-    let bits = victims.iter().enumerate().flat_map(|(at, victim)| (0..victim.bytes.len() * 8).map(move |bit| (at, bit)));
+    let bits =
+        victims.iter().enumerate().flat_map(|(at, victim)| (0..victim.bytes.len() * 8).map(move |bit| (at, bit)));
     let flips = bits.step_by(stride).collect();
     (victims, flips)
 }

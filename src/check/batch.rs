@@ -293,7 +293,10 @@ pub fn records(scanned: &ScannedBatch<'_>, path: &Path, decompressor: &mut Decom
         BatchHeader::Message(_) => header.compression().is_ok_and(|codec| codec != Compression::Zstd),
     };
     // The rules for headers have named these.
-    if !codec_is_known || header.records_count().is_some_and(|count| count < 0) {
+    let count_fits = header
+        .as_record_batch()
+        .is_none_or(|batch| (0..=i64::from(batch.last_offset_delta) + 1).contains(&i64::from(batch.records_count)));
+    if !codec_is_known || !count_fits {
         return;
     }
     let Some(batch) = &scanned.batch else {
