@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use super::Setting;
 use super::chain::{self, Chain};
 use super::checkpointed::{self, Held};
+use super::epochs::EpochsCheck;
 use super::finding::{Findings, Severity};
 use super::fold::{self, Circumstances};
 use super::kraft::{self, MetadataLog};
 use super::log_dir::LogDirFacts;
 use super::partition_files::PartitionFiles;
+use super::producers::ProducersCheck;
 use super::segment::JudgedSegment;
 use crate::format::Offset;
 use crate::format::file_name::{DirState, FileKind};
@@ -61,6 +63,8 @@ pub struct PartitionCheck<'a> {
     /// Whether the newest segment was taken in.
     is_complete: bool,
     tail_is_damaged: bool,
+    producers: ProducersCheck<'a>,
+    epochs: EpochsCheck,
     report: PartitionReport,
 }
 
@@ -113,6 +117,7 @@ impl<'a> PartitionCheck<'a> {
         let is_opened = |segment: &SegmentFiles<'_>| segment.log.is_some_and(|log| log.name.canonical);
         let logs = dir.segments().into_iter().filter(is_opened).collect();
         let is_metadata_log = dir.name.as_ref().is_some_and(kraft::is_metadata_log);
+        let log_start_offset = surroundings.checkpointed.log_start_offset;
         Self {
             dir,
             surroundings,
@@ -122,19 +127,25 @@ impl<'a> PartitionCheck<'a> {
             chain: Chain::default(),
             is_complete: false,
             tail_is_damaged: false,
+            producers: ProducersCheck::new(dir, log_start_offset, setting),
+            epochs: EpochsCheck::new(dir, log_start_offset, setting),
             report: PartitionReport::default(),
         }
     }
 
     /// Takes in the next segment.
-    pub fn take(&mut self, judged: JudgedSegment) {
+    pub fn take(&mut self, mut judged: JudgedSegment) {
+        let log = self.logs.binary_search_by_key(&judged.facts.base_offset, |log| log.base_offset).ok();
+        if log.is_some() {
+            self.producers.take(&mut judged, &mut self.report);
+            self.epochs.take(&judged, &mut self.report);
+        }
         let JudgedSegment { facts, findings, entries, bytes, stopped, mut unreadable } = judged;
         self.report.batches += facts.batches;
         self.report.records += facts.records;
         self.report.entries += entries;
         self.report.bytes += bytes;
         self.report.stopped |= stopped;
-        let log = self.logs.binary_search_by_key(&facts.base_offset, |log| log.base_offset).ok();
         if log.is_some() {
             self.report.findings.append(findings);
         }
@@ -181,6 +192,8 @@ impl<'a> PartitionCheck<'a> {
             kraft::judge(self.dir, log, topic_id, self.setting, findings, &mut unreadable);
             self.cannot_read(unreadable);
         }
+        self.producers.finish(&mut self.report);
+        self.epochs.finish(&mut self.report);
         let mut report = self.report;
         let circumstances = Circumstances {
             state: self.dir.name.as_ref().map_or(DirState::Current, |name| name.state),
