@@ -195,6 +195,9 @@ impl<'a> PartitionCheck<'a> {
         self.producers.finish(&mut self.report);
         self.epochs.finish(&mut self.report);
         let mut report = self.report;
+        if self.setting.is_live() {
+            report.unreadable.retain(|error| !is_gone(error));
+        }
         let circumstances = Circumstances {
             state: self.dir.name.as_ref().map_or(DirState::Current, |name| name.state),
             is_live: self.setting.is_live(),
