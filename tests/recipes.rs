@@ -22,6 +22,11 @@ use std::thread;
 use healthy::{CLOSED_AT, Healthy};
 use judge::{RELEASES, Start};
 use kfsck::check::{Id, Repair, Severity};
+use kfsck::scan::checkpoints::Checkpoints;
+use kfsck::scan::recover::KafkaRelease;
+use kfsck::scan::start::{Content, Scope, StartConditions, predict};
+use kfsck::store::ReadPolicy;
+use kfsck::store::partition::{PartitionDir, PartitionName};
 use recipe::{Case, Damaged, Expect};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -184,6 +189,95 @@ fn judge_cases(judge: &Path) -> Vec<Judged> {
             unclean: starts(2 * at + 1),
         })
         .collect()
+}
+
+#[test]
+fn starts_are_predicted_as_kafka_recorded_them() {
+    let cases: BTreeMap<_, _> =
+        recipe::read_all(&recipes()).into_iter().map(|case| (case.name.clone(), case)).collect();
+    let recorded: Vec<_> = record()
+        .into_iter()
+        .filter_map(|line| match line {
+            Judged::Case { case, clean, unclean } => Some((case, clean, unclean)),
+            Judged::Healthy { .. } => None,
+        })
+        .collect();
+    let wrong = on_all_processors(&recorded, |(name, clean, unclean)| {
+        let case = cases.get(name).unwrap_or_else(|| panic!("{name:?} was judged and has no recipe"));
+        let mut wrong = String::new();
+        for (is_clean, by_release) in [(true, clean), (false, unclean)] {
+            let root = TempDir::new().unwrap();
+            let partition = case.build(root.path()).partition;
+            for (at, release) in RELEASES.into_iter().enumerate() {
+                let kafka = by_release.get("*").unwrap_or_else(|| &by_release[release]);
+                let ours = predicted(&partition, &case.healthy, is_clean, [KafkaRelease::V3_9, KafkaRelease::V4_4][at]);
+                if ours != *kafka {
+                    wrong += &format!("{name:?} {release} clean {is_clean}\n  kafka {kafka:?}\n  ours  {ours:?}\n");
+                }
+            }
+        }
+        wrong
+    });
+    assert!(wrong.iter().all(String::is_empty), "{}", wrong.concat());
+    let judged: BTreeSet<_> = recorded.iter().map(|(name, ..)| name).collect();
+    let missing: Vec<_> =
+        cases.values().filter(|case| case.is_seen_by_loading() && !judged.contains(&case.name)).collect();
+    assert!(missing.is_empty(), "not judged: {:?}", missing.iter().map(|case| &case.name).collect::<Vec<_>>());
+}
+
+/// What a start is said to make of a partition, in the form of the record.
+fn predicted(partition: &Path, healthy: &Healthy, is_clean: bool, release: KafkaRelease) -> Start {
+    let log_dir = partition.parent().unwrap();
+    let name = PartitionName::of_directory(partition).unwrap();
+    let checkpointed = Checkpoints::read(log_dir).of(&name);
+    let conditions = StartConditions {
+        log_start_offset: checkpointed.log_start_offset,
+        recovery_point: checkpointed.recovery_point.filter(|_| is_clean),
+        release,
+        index_interval_bytes: healthy.index_interval as u32,
+        ..StartConditions::new(is_clean && log_dir.join(".kafka_cleanshutdown").exists(), CLOSED_AT)
+    };
+    let outcome = predict(&PartitionDir::read(partition).unwrap(), conditions, ReadPolicy::default()).unwrap();
+    let mut start = Start::default();
+    if let Some(refusal) = &outcome.refusal {
+        start.exception = Some(refusal.exception(release).to_owned());
+        start.log_dir_offline = refusal.scope() == Scope::LogDir;
+    } else {
+        start.log_start_offset = Some(outcome.log_start_offset.0);
+        start.log_end_offset = Some(outcome.log_end_offset.0);
+        start.segments = outcome.segments.iter().map(|(base, size)| (base.0, *size)).collect();
+        start.leader_epochs =
+            outcome.leader_epochs.iter().map(|entry| (i64::from(entry.epoch), entry.start_offset.0)).collect();
+    }
+    let names: BTreeSet<_> = outcome.files.keys().chain(outcome.files_before.keys()).collect();
+    for name in names {
+        let (before, after) = (outcome.files_before.get(name), outcome.files.get(name));
+        match (before, after) {
+            (None, Some(after)) => start.files.push(format!("+{name} {}", after.size_in_bytes())),
+            (Some(_), None) => start.files.push(format!("-{name}")),
+            (Some(_), Some(after)) if !is_same(&partition.join(name), name, after) => {
+                start.files.push(format!("~{name} {}", after.size_in_bytes()));
+            }
+            _ => {}
+        }
+    }
+    start.files.sort();
+    start
+}
+
+/// Whether the file holds what is predicted.
+fn is_same(path: &Path, name: &str, content: &Content) -> bool {
+    match content {
+        Content::Disk { name: of, start: 0, size_in_bytes } if of == name => {
+            *size_in_bytes == fs::metadata(path).unwrap().len()
+        }
+        Content::Written { bytes, size_in_bytes } => {
+            let mut bytes = bytes.clone();
+            bytes.resize(*size_in_bytes as usize, 0);
+            fs::read(path).unwrap() == bytes
+        }
+        _ => false,
+    }
 }
 
 /// What `check` says of all log dirs in a directory: the findings, and the exit status.

@@ -71,7 +71,7 @@ pub struct Start {
     /// Epoch and start offset.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leader_epochs: Vec<(i64, i64)>,
-    /// Files after the start and an orderly stop: `+` made, `-` removed, `~` changed, with their sizes.
+    /// Files after the start and an orderly stop: `+` made, `-` removed, `~` changed, with their sizes; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
 }
@@ -116,6 +116,7 @@ impl Start {
                 }
             }
         }
+        start.files.sort();
         start
     }
 }
