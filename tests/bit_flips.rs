@@ -96,6 +96,9 @@ impl Victim {
     }
 }
 
+/// One bit: the number of the victim, and the bit in it.
+type Flip = (usize, usize);
+
 /// What became of one flip.
 enum Outcome {
     Noticed,
@@ -201,7 +204,7 @@ fn without_dir((id, severity, path, place): &Seen, log_dir: &Path) -> PathlessSe
 fn no_bit_is_turned_unnoticed_without_a_reason() {
     let stride = if std::env::var_os("KFSCK_ALL_BITS").is_some() { 1 } else { STRIDE };
     let next = AtomicUsize::new(0);
-    let flips: OnceLock<(Vec<Victim>, Vec<(usize, usize)>)> = OnceLock::new();
+    let flips: OnceLock<(Vec<Victim>, Vec<Flip>)> = OnceLock::new();
     let results: Mutex<Vec<(usize, usize, Outcome)>> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
@@ -239,7 +242,7 @@ fn no_bit_is_turned_unnoticed_without_a_reason() {
 }
 
 /// All files of the log dir, and which bit of which of them is turned.
-fn all_flips(log_dir: &Path, stride: usize) -> (Vec<Victim>, Vec<(usize, usize)>) {
+fn all_flips(log_dir: &Path, stride: usize) -> (Vec<Victim>, Vec<Flip>) {
     let read = |path: PathBuf| (path.strip_prefix(log_dir).unwrap().to_owned(), fs::read(&path).unwrap());
     let victims = healthy::files(log_dir).into_iter().map(read).map(|(name, bytes)| Victim { name, bytes });
     let victims: Vec<Victim> = victims.collect();

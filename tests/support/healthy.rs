@@ -316,7 +316,7 @@ impl<'a> Builder<'a> {
         }
         let max_timestamp = match self.of.append_time {
             true => timestamp,
-            false => timestamp + i64::from(kept.last().unwrap_or(0)),
+            false => timestamp + i64::from(kept.max().unwrap_or(0)),
         };
         if !cleaned || batch % 4 != 1 {
             let mut bytes = Vec::new();
