@@ -299,3 +299,80 @@ fn names_cannot_drive_the_terminal() {
         assert!(!finished.stdout.contains(&0x1b), "{format}");
     }
 }
+
+/// Holds the lock of a log dir as a running broker does, for as long as it lives.
+fn broker_on(log_dir: &Path) -> fs::File {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let file = fs::File::create(log_dir.join(".lock")).expect("made");
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_SETLK(&lock)).expect("locked");
+    file
+}
+
+#[test]
+fn beside_a_running_broker_what_is_being_written_is_no_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let partition = copy(dir.path());
+    let newest = files(&partition, "log").pop().expect("a log");
+    let mut content = fs::read(&newest).expect("readable");
+    let batch = content[..70].to_vec();
+    content.extend(&batch[..30]);
+    fs::write(&newest, content).expect("written");
+    for command in ["check", "verify-index"] {
+        let stopped = kfsck(dir.path(), [command, "-f", "json", "."]);
+        assert_eq!(stopped.status, Some(4), "{command}");
+        let lock = broker_on(dir.path());
+        let running = kfsck(dir.path(), [command, "-f", "json", "--strict", "."]);
+        assert_eq!(running.status, Some(0), "{command}: {}", String::from_utf8_lossy(&running.stdout));
+        assert_eq!(stderr(&running).matches("the newest segments may still change").count(), 1, "{command}");
+        let quiet = kfsck(dir.path(), [command, "-q", "."]);
+        assert_eq!(stderr(&quiet), "", "{command}");
+        drop(lock);
+        fs::remove_file(dir.path().join(".lock")).expect("removed");
+    }
+}
+
+#[test]
+fn segments_that_a_running_broker_deletes_meanwhile_are_no_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let original = copy(&dir.path().join("original"));
+    let log_dir = dir.path().join("log-dir");
+    fs::create_dir(&log_dir).expect("made");
+    let meta_properties = dir.path().join("original/meta.properties");
+    fs::copy(meta_properties, log_dir.join("meta.properties")).expect("copied");
+    let partitions: Vec<PathBuf> = (0..60).map(|number| log_dir.join(format!("x-{number}"))).collect();
+    for partition in &partitions {
+        fs::create_dir(partition).expect("made");
+        for file in fs::read_dir(&original).expect("a directory").map(|entry| entry.expect("readable").path()) {
+            fs::write(partition.join(file.file_name().expect("a name")), fs::read(&file).expect("readable"))
+                .expect("written");
+        }
+    }
+    let _lock = broker_on(&log_dir);
+    // From the last partition to the first, so that somewhere in the middle both are at the same.
+    let delete = || {
+        for partition in partitions.iter().rev() {
+            std::thread::sleep(std::time::Duration::from_micros(500));
+            let first = format!("{:020}", 0);
+            for suffix in ["log", "index", "timeindex", "txnindex", "snapshot"] {
+                let from = partition.join(format!("{first}.{suffix}"));
+                let _ = fs::rename(&from, from.with_extension(format!("{suffix}.deleted")));
+            }
+        }
+    };
+    let finished = std::thread::scope(|scope| {
+        let run = scope.spawn(|| kfsck(&log_dir, ["check", "-f", "json", "--strict", "."]));
+        delete();
+        run.join().expect("ended")
+    });
+    assert_eq!(finished.status, Some(0), "{}{}", String::from_utf8_lossy(&finished.stdout), stderr(&finished));
+    let deleted = lines(&kfsck(&log_dir, ["check", "-f", "json", "--show", "info", "."]), "finding");
+    assert!(deleted.iter().all(|finding| finding["severity"] == "info"), "{deleted:?}");
+    assert!(deleted.iter().filter(|finding| finding["id"] == "partition/deleted-file").count() >= partitions.len());
+}

@@ -108,7 +108,7 @@ impl Worker {
                     judged.unreadable.push(error);
                 }
             }
-            // Also of a log that a running broker has removed: what is missing must not pass for an empty segment.
+            // Whether a log that is gone is news, the check of the partition decides: its segment is gone too.
             Err(error) => judged.unreadable.push(error),
         }
         if !judged.findings.is_empty() && file_facts(task, &state) != before {

@@ -167,10 +167,13 @@ fn row(
     reporter.row(out, &row);
 }
 
+const NOTHING: &str = "nothing needs to be done";
+
 /// What mends a finding. Where intact batches lie behind the damage, they go with it or the damage stays.
 fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>) -> String {
     let dir = quoted_for_shell(subject.dir);
     match words.mend {
+        Mend::Command(_) if finding.repair == Repair::None => NOTHING.to_owned(),
         Mend::Command(TRUNCATE) if is_followed(finding) => {
             let target = finding.place.offset.map_or("OFFSET".to_owned(), |offset| offset.to_string());
             format!(

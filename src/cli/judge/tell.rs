@@ -7,6 +7,7 @@ use super::Scope;
 use super::work::Unit;
 use crate::check::partition::PartitionReport;
 use crate::check::{Finding, Findings, Id, Severity, fold};
+use crate::format::file_name::FileName;
 use crate::report::findings::{self, Subject};
 use crate::report::overview;
 use crate::report::reporter::{Format, Tone};
@@ -65,9 +66,12 @@ impl Telling {
     }
 
     fn is_asked_for(&self, unit: &Unit, finding: &Finding) -> bool {
-        let is_of_segment = unit.only.is_none()
-            || unit.dir.files_of(unit.only).any(|file| finding.path.file_name() == Some(file.file_name().as_ref()));
-        is_of_segment && (self.scope == Scope::All || is_about_indexes(finding.id))
+        // Also of a file that is missing, so not by the list of those that are there.
+        let is_of = |segment| {
+            let name = finding.path.file_name().and_then(|name| FileName::parse(name.to_str()?));
+            name.is_some_and(|name| name.kind.is_segment_file() && name.base_offset == Some(segment))
+        };
+        unit.only.is_none_or(is_of) && (self.scope == Scope::All || is_about_indexes(finding.id))
     }
 
     fn tell(&mut self, run: &mut Run, partition: &str, dir: &Path, findings: Findings) {

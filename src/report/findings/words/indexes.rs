@@ -314,7 +314,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexPartialEntry,
         Words {
             what: "bytes behind the last whole entry",
-            says: &[],
+            says: &["{length:byte} behind the last whole entry"],
             readers: "none yet; the next entry is written behind them and all later ones are read wrong",
             clean: "they stay",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -325,7 +325,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexVersion,
         Words {
             what: "an entry of a version that brokers do not know",
-            says: &[],
+            says: &[
+                "version {version}, which brokers do not know (producer {producerId}, offsets {firstOffset} to {lastOffset})",
+            ],
             readers: "the partition is not available",
             clean: "the broker does not start (KafkaException)",
             unclean: "the broker does not start (KafkaException)",
@@ -336,7 +338,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexBelowBase,
         Words {
             what: "an entry that ends before the segment begins",
-            says: &[],
+            says: &[
+                "producer {producerId}, offsets {firstOffset} to {lastOffset}, which is before the segment begins at {baseOffset}",
+            ],
             readers: "none once the broker has started",
             clean: "the segment is recovered: all its indexes are made again",
             unclean: "the segment is recovered: all its indexes are made again",
@@ -347,7 +351,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexNotIncreasing,
         Words {
             what: "entries that are not in the order of their last offsets",
-            says: &[],
+            says: &[
+                "producer {producerId}, offsets {firstOffset} to {lastOffset}, behind an entry with last offset {previousLastOffset}",
+            ],
             readers: "aborted records may be delivered; the next abort cannot be written, a truncation cuts the wrong entries",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -358,7 +364,11 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexEntryMissing,
         Words {
             what: "an aborted transaction that is not listed",
-            says: &[],
+            says: &[
+                "there is no transaction index beside this log with {transactions:aborted transaction}; the first is that of producer {producerId} which ends with offset {lastOffset}",
+                "the aborted transaction of producer {producerId} with offsets {firstOffset} to {lastOffset} is not listed",
+                "the aborted transaction of producer {producerId} that ends with offset {lastOffset} is not listed",
+            ],
             readers: "consumers with isolation read-committed are given records of an aborted transaction",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -369,7 +379,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexEntryOfNothing,
         Words {
             what: "an entry for which the log has no aborted transaction",
-            says: &[],
+            says: &[
+                "{zeroEntries:entry} of zeros",
+                "the log has no aborted transaction of producer {producerId} with offsets {firstOffset} to {lastOffset}[: the one that ends there is producer {producerIdOfMarker}'s]",
+            ],
             readers: "consumers with isolation read-committed may not get records that were committed",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -380,7 +393,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexFirstOffset,
         Words {
             what: "an entry whose first offset is not that of its transaction",
-            says: &[],
+            says: &[
+                "producer {producerId}, offsets {firstOffset} to {lastOffset}, and its transaction begins at {expectedFirstOffset}",
+                "producer {producerId}, offsets {firstOffset} to {lastOffset}, which cannot be",
+            ],
             readers: "consumers with isolation read-committed are given aborted records, or miss committed ones",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -391,7 +407,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexStableOffset,
         Words {
             what: "a last stable offset that makes readers stop looking too early",
-            says: &[],
+            says: &[
+                "producer {producerId}, offsets {firstOffset} to {lastOffset}, last stable offset {lastStableOffset} where {expectedLastStableOffset} is right",
+            ],
             readers: "consumers with isolation read-committed may be given records of aborted transactions",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
@@ -402,7 +420,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::TxnIndexStableOffsetLow,
         Words {
             what: "a last stable offset lower than recovery would write",
-            says: &[],
+            says: &[
+                "producer {producerId}, offsets {firstOffset} to {lastOffset}, last stable offset {lastStableOffset} where {expectedLastStableOffset} would do",
+            ],
             readers: "none; brokers look at some more entries",
             clean: "not noticed",
             unclean: "not noticed",

@@ -245,7 +245,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogEpochDecreases,
         Words {
             what: "a leader epoch lower than one before it",
-            says: &["leader epoch {partitionLeaderEpoch} behind epoch {previousPartitionLeaderEpoch}"],
+            says: &[
+                "leader epoch {partitionLeaderEpoch} behind epoch {previousPartitionLeaderEpoch}",
+                "leader epoch {leaderEpoch} behind epoch {previousLeaderEpoch} in the segment before",
+            ],
             readers: "none; but followers that compare epochs cut the wrong records",
             clean: "not noticed",
             unclean: "the wrong epoch goes into leader-epoch-checkpoint",
@@ -269,7 +272,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogSequenceBackwards,
         Words {
             what: "sequence numbers of a producer that go backwards",
-            says: &[],
+            says: &[
+                "producer {producerId} in epoch {producerEpoch} goes on with sequence {baseSequence} where {expectedSequence} would follow offset {previousOffset}",
+            ],
             readers: "records may be there twice",
             clean: "not noticed",
             unclean: "not noticed",
@@ -282,7 +287,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogSequenceGap,
         Words {
             what: "sequence numbers of a producer that leave some out",
-            says: &[],
+            says: &[
+                "producer {producerId} in epoch {producerEpoch} goes on with sequence {baseSequence} where {expectedSequence} would follow offset {previousOffset}",
+            ],
             readers: "none; if the topic was never compacted, records are lost",
             clean: "not noticed",
             unclean: "not noticed",
@@ -293,7 +300,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogBadControlBatch,
         Words {
             what: "a control batch that is no transaction marker",
-            says: &[],
+            says: &["a control batch of producer {producerId} that is no transaction marker: {problem}"],
             readers: "with isolation read-committed, consumers fail or hang here",
             clean: "if no producer snapshot lies behind it, the broker does not start",
             unclean: "the broker does not start; up to 3.9 it cuts the log behind the marker first",
@@ -304,7 +311,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogDataOutsideTransaction,
         Words {
             what: "data of a producer that is not part of its open transaction",
-            says: &[],
+            says: &[
+                "a batch of producer {producerId} that is not transactional, in its transaction that is open since offset {firstOffset}",
+            ],
             readers: "none",
             clean: "if no producer snapshot lies behind it, the broker does not start",
             unclean: "the broker does not start (InvalidTxnStateException)",

@@ -8,7 +8,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotUnreadable,
         Words {
             what: "the snapshot cannot be read",
-            says: &[],
+            says: &["the snapshot of {sizeInBytes:byte} cannot be read: {problem}"],
             readers: "none",
             clean: "it is deleted, an older one is used and the log behind it is read",
             unclean: "it is deleted, an older one is used and the log behind it is read",
@@ -19,7 +19,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotBeyondEnd,
         Words {
             what: "a snapshot of an offset that the log has not reached",
-            says: &[],
+            says: &["a snapshot of offset {snapshotOffset}, the log ends at {logEndOffset}"],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -30,7 +30,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotStray,
         Words {
             what: "a snapshot between the base offsets of segments",
-            says: &[],
+            says: &["a snapshot of offset {snapshotOffset}, at which no segment begins"],
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
@@ -41,7 +41,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotEntry,
         Words {
             what: "an entry that contradicts itself or the name of the file",
-            says: &[],
+            says: &[
+                "producer {producerId}: {field} is {stored}, which cannot be in a snapshot of offset {snapshotOffset}",
+            ],
             readers: "idempotent producers may fail or write twice",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -52,7 +54,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotContradictsLog,
         Words {
             what: "an entry that the log contradicts",
-            says: &[],
+            says: &["producer {producerId}: {field} is {stored}, and {expected} by the log"],
             readers: "idempotent producers may fail (OutOfOrderSequenceException) or write twice",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -63,7 +65,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotForgetsTransaction,
         Words {
             what: "a transaction that is open in the log and not in the snapshot",
-            says: &[],
+            says: &["the transaction of producer {producerId} that is open since offset {firstOffset} is not there"],
             readers: "consumers with isolation read-committed are given records of a transaction that is not decided",
             clean: "taken as it stands: the last stable offset is too high",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -74,7 +76,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotPhantomTransaction,
         Words {
             what: "a transaction that is open in the snapshot and not in the log",
-            says: &[],
+            says: &[
+                "producer {producerId}: a transaction open since offset {firstOffset}, which the log has not[: it ended at offset {markerOffset}]",
+            ],
             readers: "consumers with isolation read-committed never get past it",
             clean: "taken as it stands: the last stable offset stays where it is",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -85,7 +89,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotProducerMissing,
         Words {
             what: "a producer of the log that the snapshot does not know",
-            says: &[],
+            says: &["producers of the log that it does not know: {producers}, the first is {producerId}"],
             readers: "none; a duplicate from this producer would not be noticed",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -96,7 +100,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochFileUnreadable,
         Words {
             what: "the file cannot be read",
-            says: &[],
+            says: &["line {line}: {problem}"],
             readers: "the partition is not available",
             clean: "the broker does not start, or its log dir goes offline",
             unclean: "the broker does not start, or its log dir goes offline",
@@ -109,7 +113,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochNegative,
         Words {
             what: "a negative epoch or start offset",
-            says: &[],
+            says: &["line {line}: epoch {leaderEpoch} begins at offset {startOffset}"],
             readers: "the partition is not available",
             clean: "the broker does not start",
             unclean: "the broker does not start",
@@ -122,7 +126,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochNotIncreasing,
         Words {
             what: "epochs or start offsets that do not rise",
-            says: &[],
+            says: &[
+                "line {line}: epoch {leaderEpoch} begins at offset {startOffset}, behind epoch {previousLeaderEpoch} at {previousStartOffset}",
+            ],
             readers: "none; as a follower it may cut too much or too little",
             clean: "the older of the entries that contradict each other are dropped",
             unclean: "the older of the entries that contradict each other are dropped",
@@ -135,7 +141,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochBeyondEnd,
         Words {
             what: "an epoch that begins behind the log end",
-            says: &[],
+            says: &["epoch {leaderEpoch} begins at offset {startOffset}, the log ends at {logEndOffset}"],
             readers: "none",
             clean: "the entry is dropped",
             unclean: "the entry is dropped",
@@ -146,7 +152,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochContradictsLog,
         Words {
             what: "batches that are not of the epoch which the file says",
-            says: &[],
+            says: &[
+                "by line {line}, offsets from {startOffset} on are of epoch {leaderEpoch}; the batch at offset {offset} in {log} is of epoch {batchLeaderEpoch}",
+                "the first epoch begins at offset {firstStartOffset}; the batch at offset {offset} in {log} is before that, of epoch {batchLeaderEpoch}",
+            ],
             readers: "none; as a follower it may cut too much, or keep what the leader has not",
             clean: "not noticed",
             unclean: "not noticed",
