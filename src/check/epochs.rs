@@ -32,9 +32,12 @@ pub struct EpochsCheck {
     /// The epoch of the run before the held one.
     before_held: Option<i32>,
     /// The entry that was last found to contradict the log.
-    told: Option<Option<usize>>,
+    told: Option<usize>,
+    /// The first batch that readers can get and no entry covers.
+    below_first: Option<(Run, BatchPlace)>,
     has_epochs: bool,
     has_old_magic: bool,
+    any_old_magic: bool,
     end_offset: Option<Offset>,
     end_is_known: bool,
     is_blind: bool,
@@ -77,8 +80,10 @@ impl EpochsCheck {
             held: None,
             before_held: None,
             told: None,
+            below_first: None,
             has_epochs: false,
             has_old_magic: false,
+            any_old_magic: false,
             end_offset: None,
             end_is_known: true,
             is_blind: setting.depth == Depth::Quick,
@@ -116,8 +121,10 @@ impl EpochsCheck {
     }
 
     fn note_end(&mut self, facts: &SegmentFacts) {
-        self.has_epochs |= !facts.epochs.is_empty();
-        self.has_old_magic |= facts.has_old_magic;
+        if facts.batches > 0 {
+            (self.has_epochs, self.has_old_magic) = (!facts.epochs.is_empty(), facts.has_old_magic);
+        }
+        self.any_old_magic |= facts.has_old_magic;
         self.end_is_known = facts.end == ScanEnd::CleanEof;
         self.end_offset = self.end_offset.max(Some(facts.next_offset()));
     }
@@ -142,6 +149,9 @@ impl EpochsCheck {
                     {
                         report.findings.push(finding);
                     }
+                }
+                if let Some(finding) = self.begins_behind_log_start(entries) {
+                    report.findings.push(finding);
                 }
                 self.beyond_end(entries)
             }
@@ -199,6 +209,7 @@ impl EpochsCheck {
             return;
         }
         let entry_of = |offset: Offset| entries.partition_point(|entry| entry.start_offset <= offset).checked_sub(1);
+        let mut found = None;
         for batch in [&run.first, &run.last] {
             let slot = entry_of(batch.base_offset);
             let entry = slot.and_then(|slot| entries.get(slot));
@@ -206,29 +217,37 @@ impl EpochsCheck {
                 Some(entry) => entry.epoch != run.epoch,
                 None => self.log_start_offset.is_some_and(|start| batch.base_offset >= start),
             };
-            if !is_wrong {
-                continue;
+            if is_wrong && found.is_none() {
+                found = Some((slot, batch));
             }
-            if self.told == Some(slot) {
-                return;
-            }
-            self.told = Some(slot);
-            let mut finding = match (slot, entry) {
-                (Some(slot), Some(entry)) => {
-                    let finding = Finding::new(Id::EpochContradictsLog, &self.path);
-                    with_slot(finding, slot).with("leaderEpoch", entry.epoch).with("startOffset", entry.start_offset)
-                }
-                _ => {
-                    let first = entries.first().map_or(Offset(-1), |entry| entry.start_offset);
-                    let finding = Finding::new(Id::EpochContradictsLog, &self.path).with("firstStartOffset", first);
-                    finding.as_severity(Severity::Warning)
-                }
-            };
-            finding = finding.offset(batch.base_offset).with("batchLeaderEpoch", run.epoch);
-            finding = finding.with("log", run.log.clone()).with("logPosition", batch.position);
-            report.findings.push(finding);
+        }
+        // A leader appends whole batches: only the first entry can be moved into one, by the log start.
+        let behind = entry_of(run.last.last_offset).filter(|slot| *slot > 0);
+        if let Some(slot) = behind.filter(|slot| Some(*slot) != entry_of(run.last.base_offset)) {
+            found.get_or_insert((Some(slot), &run.last));
+        }
+        let Some((slot, batch)) = found else { return };
+        let Some((slot, entry)) = slot.and_then(|slot| Some((slot, entries.get(slot)?))) else {
+            self.below_first = self.below_first.take().or(Some((run.clone(), *batch)));
+            return;
+        };
+        if self.told.replace(slot) == Some(slot) {
             return;
         }
+        let finding = with_slot(Finding::new(Id::EpochContradictsLog, &self.path), slot);
+        let finding = finding.with("leaderEpoch", entry.epoch).with("startOffset", entry.start_offset);
+        report.findings.push(about_batch(finding, run, batch));
+    }
+
+    /// Whether the first epoch begins at the log start or before: a broker moves it there with the log start. Messages
+    /// of the old formats make a broker begin anew.
+    ///
+    /// Source: Kafka `LeaderEpochFileCache.truncateFromStart`.
+    fn begins_behind_log_start(&self, entries: &[LeaderEpochEntry]) -> Option<Finding> {
+        let (run, batch) = self.below_first.as_ref().filter(|_| !self.any_old_magic)?;
+        let finding = Finding::new(Id::EpochContradictsLog, &self.path).as_severity(Severity::Warning);
+        let finding = with_slot(finding, 0).with("startOffset", entries.first()?.start_offset);
+        Some(about_batch(finding, run, batch))
     }
 
     /// Whether the file can be read. If not, the log dir goes offline, or the broker does not start.
@@ -290,8 +309,19 @@ impl EpochsCheck {
     }
 }
 
+fn about_batch(finding: Finding, run: &Run, batch: &BatchPlace) -> Finding {
+    finding
+        .offset(batch.base_offset)
+        .with("batchLeaderEpoch", run.epoch)
+        .with("log", run.log.clone())
+        .with("logPosition", batch.position)
+}
+
 /// An entry of the file: its lines come behind two others, and are counted from 1.
 fn with_slot(mut finding: Finding, slot: usize) -> Finding {
     finding.place.slot = Some(slot as u64);
     finding.with("line", slot as u64 + 3)
 }
+
+#[cfg(test)]
+mod tests;

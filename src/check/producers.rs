@@ -46,6 +46,14 @@ impl HiddenOffsets {
     }
 }
 
+impl LogSoFar {
+    /// Whether a transaction may have begun at an offset without a trace. `begins_here`: an earlier control batch of
+    /// its producer is there.
+    pub fn may_begin_at(&self, offset: Offset, begins_here: bool) -> bool {
+        self.hidden.contains(offset) && !(begins_here && self.first_offset.is_some_and(|first| offset < first))
+    }
+}
+
 /// The producers of a partition that is being judged.
 #[derive(Debug)]
 pub struct ProducersCheck<'a> {
@@ -70,6 +78,8 @@ pub struct LogSoFar {
     pub hidden: HiddenOffsets,
     /// The first offset that readers can get: a broker that had to rebuild state did so from here on.
     pub log_start_offset: Offset,
+    /// The offset of the first batch, or the base of the first segments where these are empty.
+    pub first_offset: Option<Offset>,
     /// The offset behind the last batch; `None` before the first segment.
     pub end_offset: Option<Offset>,
 }
@@ -89,6 +99,7 @@ impl<'a> ProducersCheck<'a> {
                 producers: ProducerFacts::default(),
                 hidden: HiddenOffsets::default(),
                 log_start_offset: log_start_offset.unwrap_or(Offset(i64::MIN)),
+                first_offset: None,
                 end_offset: None,
             },
             setting,
@@ -174,6 +185,7 @@ impl<'a> ProducersCheck<'a> {
     fn go_on_behind_gap(&mut self, facts: &SegmentFacts) {
         let end = self.log.end_offset.unwrap_or(Offset(i64::MIN));
         let start = facts.first.map_or(facts.base_offset, |first| first.base_offset);
+        self.log.first_offset.get_or_insert(start);
         if start > end {
             self.log.hidden.push(end, start);
             self.log.producers.batches_are_missing();
@@ -276,3 +288,6 @@ fn sequence_step(log: &NamedFile, step: &SequenceStep, explained: bool) -> Optio
     finding.place.position = Some(batch.place.position);
     Some(if explained || begins_again { finding.as_severity(Severity::Info) } else { finding })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -131,6 +131,9 @@ impl OfEntry<'_> {
         } else if let Some(first) = entry.current_txn_first_offset().filter(|offset| !log.hidden.contains(*offset)) {
             let finding = self.finding(Id::SnapshotPhantomTransaction, entry).offset(first);
             self.findings.push(finding.with("firstOffset", first));
+        } else if !log.hidden.any_in(Offset(0), self.at) {
+            // The log is complete, and there never was such a producer.
+            self.contradicts(entry, "producerId", -1, None);
         }
     }
 
@@ -192,15 +195,15 @@ impl OfEntry<'_> {
     fn transaction(&mut self, entry: &ProducerEntry, producer: &Producer, log: &LogSoFar) {
         let is_open_for_sure = log.producers.is_open_for_sure(producer);
         match (entry.current_txn_first_offset(), producer.open_transaction()) {
-            (None, Some(first_offset)) if is_open_for_sure && first_offset >= log.log_start_offset => {
-                // What followed may have ended it: then the marker is not there, but neither would be its data.
+            // The cleaner takes no marker away as long as there is data of its transaction.
+            (None, Some(first_offset)) if is_open_for_sure && is_visible(producer, log) => {
                 let finding = self.finding(Id::SnapshotForgetsTransaction, entry).offset(first_offset);
                 self.findings.push(finding.with("firstOffset", first_offset));
             }
             (Some(stored), Some(first_offset)) if stored != first_offset && is_open_for_sure => {
                 // It may have begun with data that is gone; a broker that rebuilt the state may have seen less of it.
                 let is_explained = match stored < first_offset {
-                    true => log.hidden.contains(stored),
+                    true => log.may_begin_at(stored, producer.begins_here()),
                     false => first_offset < log.log_start_offset,
                 };
                 if !is_explained {
@@ -208,9 +211,11 @@ impl OfEntry<'_> {
                 }
             }
             (Some(stored), None) => {
+                let plain = producer.last_data.filter(|data| !data.is_transactional);
+                let is_before_plain = plain.is_some_and(|data| stored <= data.place.last_offset);
                 let ended_at = producer.last_marker.filter(|_| producer.is_closed()).map(|marker| marker.offset);
                 let is_ended = ended_at.is_some_and(|ended_at| stored < ended_at);
-                if is_ended || !log.hidden.contains(stored) {
+                if is_ended || is_before_plain || !log.hidden.contains(stored) {
                     let mut finding = self.finding(Id::SnapshotPhantomTransaction, entry).offset(stored);
                     finding = finding.with("firstOffset", stored);
                     if let Some(ended_at) = ended_at {
@@ -222,6 +227,12 @@ impl OfEntry<'_> {
             _ => {}
         }
     }
+}
+
+/// Whether a broker that rebuilds its state sees data of the open transaction: it reads no further back than the log
+/// start.
+fn is_visible(producer: &Producer, log: &LogSoFar) -> bool {
+    producer.last_open_data().is_some_and(|last_data| last_data >= log.log_start_offset)
 }
 
 /// The value of a field, by the name that findings use.
@@ -248,7 +259,7 @@ fn missing_producers(file: &NamedFile, ids: &HashSet<i64>, log: &LogSoFar, findi
     for producer in log.producers.producers().filter(|producer| !ids.contains(&producer.producer_id)) {
         let Some(event) = producer.last_event.filter(|event| event.offset >= log.log_start_offset) else { continue };
         match producer.open_transaction() {
-            Some(first_offset) if log.producers.is_open_for_sure(producer) && first_offset >= log.log_start_offset => {
+            Some(first_offset) if log.producers.is_open_for_sure(producer) && is_visible(producer, log) => {
                 let finding = Finding::new(Id::SnapshotForgetsTransaction, file.path()).offset(first_offset);
                 findings.push(finding.with("producerId", producer.producer_id).with("firstOffset", first_offset));
             }

@@ -63,10 +63,10 @@ struct Markers<'a> {
 }
 
 impl Markers<'_> {
-    /// Whether an entry must be there: the transaction has data, no other beginning is possible, and no broker that
-    /// rebuilt the index from the log start on could miss it.
+    /// Whether an entry must be there: the transaction has data, also for a broker that has to rebuild the index and
+    /// reads no further back than the log start.
     fn needs_entry(&self, abort: &AbortedTransaction) -> bool {
-        abort.is_sure && abort.first_offset.is_some_and(|first_offset| first_offset >= self.log.log_start_offset)
+        abort.is_sure && abort.last_data_offset.is_some_and(|last_data| last_data >= self.log.log_start_offset)
     }
 
     /// Whether every aborted transaction is listed. Readers get the records of one that is not as if they counted.
@@ -267,8 +267,8 @@ impl<'a> Check<'a> {
                     // A broker that rebuilt the index from the log start on saw less of the transaction.
                     !abort.is_sure || expected < log.log_start_offset
                 }
-                Some(expected) => stored == expected || log.hidden.contains(stored),
-                None => log.hidden.contains(stored),
+                Some(expected) => stored == expected || log.may_begin_at(stored, abort.begins_here),
+                None => log.may_begin_at(stored, abort.begins_here),
             };
         if is_possible {
             return None;

@@ -115,6 +115,8 @@ pub struct DataBatch {
     pub base_sequence: i32,
     /// The sequence number of its last record; −1 where it has none.
     pub last_sequence: i32,
+    /// Whether it is part of a transaction.
+    pub is_transactional: bool,
     loss_number: u32,
 }
 
@@ -153,10 +155,21 @@ enum State {
     Closed,
 }
 
+impl State {
+    fn open(self) -> Option<OpenTransaction> {
+        match self {
+            Self::Open(open) => Some(open),
+            Self::Unseen | Self::Closed => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OpenTransaction {
     /// The base offset of its first batch of data.
     first_offset: Offset,
+    /// The last offset of its latest batch of data.
+    last_data_offset: Offset,
     /// Whether none was open before that batch: unknown at the beginning of a stretch.
     begins_here: bool,
     /// How often batches had been lost before its first batch.
@@ -193,6 +206,8 @@ pub struct AbortedTransaction {
     pub producer_id: i64,
     /// The base offset of the first batch of data that is there; `None` where there is none.
     pub first_offset: Option<Offset>,
+    /// The last offset of its last data, where there is any.
+    pub last_data_offset: Option<Offset>,
     /// The base offset of the marker's batch.
     pub last_offset: Offset,
     /// Whether no batch was lost between the two.
@@ -203,8 +218,8 @@ pub struct AbortedTransaction {
     pub is_oldest_open_sure: bool,
     /// The base offset of the next transactional data of another producer behind the marker.
     pub next_transactional: Option<Offset>,
-    /// Whether what the producer did before is known.
-    begins_here: bool,
+    /// Whether an earlier control batch of the producer is there: then the transaction does not begin before it.
+    pub begins_here: bool,
     loss_number: u32,
 }
 
@@ -319,10 +334,17 @@ impl Producer {
 
     /// Where its open transaction begins, by the batches that are there.
     pub fn open_transaction(&self) -> Option<Offset> {
-        match self.state {
-            State::Open(open) => Some(open.first_offset),
-            State::Unseen | State::Closed => None,
-        }
+        self.state.open().map(|open| open.first_offset)
+    }
+
+    /// The last offset of the latest data of its open transaction.
+    pub fn last_open_data(&self) -> Option<Offset> {
+        self.state.open().map(|open| open.last_data_offset)
+    }
+
+    /// Whether an earlier control batch is there than its open transaction: then that does not begin before it.
+    pub fn begins_here(&self) -> bool {
+        self.state.open().is_some_and(|open| open.begins_here)
     }
 
     /// Whether its latest transaction has ended.
@@ -431,7 +453,7 @@ impl ProducerFacts {
 
     /// Whether no batch has been lost since the open transaction of a producer began.
     pub fn is_open_for_sure(&self, producer: &Producer) -> bool {
-        matches!(producer.state, State::Open(open) if open.begin_loss_number == self.losses)
+        producer.state.open().is_some_and(|open| open.begin_loss_number == self.losses)
     }
 
     /// Takes out the transactions aborted so far, in log order, and whether these are all. What others are joined to may
@@ -479,6 +501,7 @@ impl ProducerFacts {
             producer_epoch: header.producer_epoch,
             base_sequence: header.base_sequence,
             last_sequence,
+            is_transactional,
             loss_number: losses,
         };
         let before = producer.last_data.replace(batch);
@@ -494,10 +517,14 @@ impl ProducerFacts {
             loss_number: losses,
         });
         match (&mut producer.state, is_transactional) {
-            (State::Open(open), true) => open.latest_loss_number = losses,
+            (State::Open(open), true) => {
+                open.last_data_offset = place.last_offset;
+                open.latest_loss_number = losses;
+            }
             (state, true) => {
                 *state = State::Open(OpenTransaction {
                     first_offset: place.base_offset,
+                    last_data_offset: place.last_offset,
                     begins_here: *state == State::Closed,
                     begin_loss_number: losses,
                     latest_loss_number: losses,
@@ -588,10 +615,10 @@ impl ProducerFacts {
             self.is_complete.aborts = false;
             return;
         }
-        let (first_offset, begins_here, is_sure) = match state {
-            State::Unseen => (None, false, true),
-            State::Open(open) => (Some(open.first_offset), open.begins_here, open.begin_loss_number == self.losses),
-            State::Closed => (None, true, true),
+        let (open, begins_here) = match state {
+            State::Unseen => (None, false),
+            State::Open(open) => (Some(open), open.begins_here),
+            State::Closed => (None, true),
         };
         let oldest = self.open.first();
         let is_oldest_open_sure =
@@ -599,9 +626,10 @@ impl ProducerFacts {
         self.waiting.recent.push(self.aborts.len());
         self.aborts.push(AbortedTransaction {
             producer_id,
-            first_offset,
+            first_offset: open.map(|open| open.first_offset),
+            last_data_offset: open.map(|open| open.last_data_offset),
             last_offset,
-            is_sure,
+            is_sure: open.is_none_or(|open| open.begin_loss_number == self.losses),
             oldest_open: oldest.map(|(first_offset, _)| *first_offset),
             is_oldest_open_sure,
             next_transactional: None,

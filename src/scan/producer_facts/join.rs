@@ -74,14 +74,16 @@ impl ProducerFacts {
         if abort.begins_here {
             return;
         }
-        match self.producer(abort.producer_id).map(|producer| producer.state) {
-            Some(State::Open(open)) => {
+        let Some(producer) = self.producer(abort.producer_id) else { return };
+        match producer.state {
+            State::Open(open) => {
+                abort.last_data_offset = abort.last_data_offset.or(Some(open.last_data_offset));
                 abort.first_offset = Some(open.first_offset);
                 abort.begins_here = open.begins_here;
                 abort.is_sure = open.begin_loss_number == self.losses && abort.loss_number == 0;
             }
-            Some(State::Closed) => abort.begins_here = true,
-            Some(State::Unseen) | None => {}
+            State::Closed => abort.begins_here = true,
+            State::Unseen => {}
         }
     }
 
@@ -144,7 +146,8 @@ impl Producer {
             (_, State::Unseen) => before,
             // Neither end nor beginning was seen later: the same transaction goes on.
             (State::Open(open), State::Open(on)) if later.first_control.is_none() => {
-                State::Open(OpenTransaction { latest_loss_number: on.latest_loss_number, ..open })
+                let OpenTransaction { first_offset, begins_here, begin_loss_number, .. } = open;
+                State::Open(OpenTransaction { first_offset, begins_here, begin_loss_number, ..on })
             }
             (State::Closed, State::Open(open)) if later.first_control.is_none() => {
                 State::Open(OpenTransaction { begins_here: true, ..open })
