@@ -199,8 +199,11 @@ impl EpochsCheck {
             [a, b] => a.epoch < b.epoch && a.start_offset < b.start_offset,
             _ => true,
         };
-        // Of a file in disorder a broker drops entries: what is left is not what is written there.
-        let (Some(newest), true) = (entries.last(), entries.windows(2).all(is_ordered)) else { return };
+        let is_negative = |entry: &LeaderEpochEntry| entry.epoch < 0 || entry.start_offset.0 < 0;
+        // Of a file in disorder a broker drops entries: what is left is not what is written there. With a negative one it
+        // does not start.
+        let is_used = entries.windows(2).all(is_ordered) && !entries.iter().any(is_negative);
+        let Some(newest) = entries.last().filter(|_| is_used) else { return };
         // A running broker may have gone on since the file was read.
         if self.setting.is_live() && run.epoch > newest.epoch {
             return;

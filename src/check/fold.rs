@@ -32,7 +32,8 @@ pub fn fold(findings: &mut Findings, circumstances: Circumstances) {
 fn fold_a_lost_log(findings: &mut Findings) {
     let is_empty = findings.iter().any(|finding| finding.id == Id::PartitionEmpty);
     // Without any log, that is the news, and it counts the indexes.
-    findings.retain(|finding| !(is_empty && finding.id == Id::IndexOrphan));
+    let follows = |id| matches!(id, Id::IndexOrphan | Id::SnapshotBeyondEnd | Id::EpochBeyondEnd);
+    findings.retain(|finding| !(is_empty && follows(finding.id)));
     let mut orphans: Vec<Offset> =
         findings.iter().filter(|finding| finding.id == Id::IndexOrphan).filter_map(|it| it.place.offset).collect();
     orphans.sort_unstable();

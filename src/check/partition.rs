@@ -113,7 +113,9 @@ impl PartitionReport {
 impl<'a> PartitionCheck<'a> {
     /// A partition of which no segment was judged yet.
     pub fn new(dir: &'a PartitionDir, surroundings: Surroundings, setting: Setting) -> Self {
-        let logs = dir.segments().into_iter().filter(|segment| segment.log.is_some()).collect();
+        // Of a log that is not named as brokers do they open another one: that is told, and its content is not judged.
+        let is_opened = |segment: &SegmentFiles<'_>| segment.log.is_some_and(|log| log.name.canonical);
+        let logs = dir.segments().into_iter().filter(is_opened).collect();
         let is_metadata_log = dir.name.as_ref().is_some_and(kraft::is_metadata_log);
         let log_start_offset = surroundings.checkpointed.log_start_offset;
         Self {
@@ -133,8 +135,8 @@ impl<'a> PartitionCheck<'a> {
 
     /// Takes in the next segment.
     pub fn take(&mut self, mut judged: JudgedSegment) {
-        let is_of_log = self.logs.binary_search_by_key(&judged.facts.base_offset, |log| log.base_offset).is_ok();
-        if is_of_log {
+        let log = self.logs.binary_search_by_key(&judged.facts.base_offset, |log| log.base_offset).ok();
+        if log.is_some() {
             self.producers.take(&mut judged, &mut self.report);
             self.epochs.take(&judged, &mut self.report);
         }
@@ -144,8 +146,9 @@ impl<'a> PartitionCheck<'a> {
         self.report.entries += entries;
         self.report.bytes += bytes;
         self.report.stopped |= stopped;
-        self.report.findings.append(findings);
-        let log = self.logs.binary_search_by_key(&facts.base_offset, |log| log.base_offset).ok();
+        if log.is_some() {
+            self.report.findings.append(findings);
+        }
         let path = log.and_then(|at| self.logs.get(at)).and_then(|segment| segment.log).map(|log| log.path());
         let is_newest = log.is_some_and(|at| at + 1 == self.logs.len());
         self.is_complete |= is_newest;

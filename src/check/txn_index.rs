@@ -294,19 +294,16 @@ impl<'a> Check<'a> {
         let log = self.markers.as_ref()?.log;
         let stored = entry.last_stable_offset;
         let behind_marker = Offset(abort.last_offset.0.saturating_add(1));
+        let may_be_hidden = stored >= Offset(0) && log.hidden.contains(stored);
         let finding =
             |id, expected: Offset| Some(self.finding(id, slot, entry).with("expectedLastStableOffset", expected));
         match abort.oldest_open {
             Some(_) if !abort.is_oldest_open_sure => None,
             Some(oldest) if oldest < log.log_start_offset => None,
             Some(oldest) if stored > oldest => finding(Id::TxnIndexStableOffset, oldest),
-            Some(oldest) if stored < oldest && !log.hidden.contains(stored) => {
-                finding(Id::TxnIndexStableOffsetLow, oldest)
-            }
+            Some(oldest) if stored < oldest && !may_be_hidden => finding(Id::TxnIndexStableOffsetLow, oldest),
             Some(_) => None,
-            None if stored < behind_marker && !log.hidden.contains(stored) => {
-                finding(Id::TxnIndexStableOffsetLow, behind_marker)
-            }
+            None if stored < behind_marker && !may_be_hidden => finding(Id::TxnIndexStableOffsetLow, behind_marker),
             None if stored <= behind_marker || Some(stored) == abort.next_transactional => None,
             None if abort.next_transactional.is_some_and(|next| stored < next) => {
                 // Nothing begins in between that could be missed.

@@ -32,7 +32,7 @@ const LEAST_MESSAGE_SIZE: usize = LOG_OVERHEAD + LEAST_LENGTH as usize;
 /// Where the bytes that the CRC of a magic-2 batch covers begin.
 pub const RECORD_BATCH_CRC_START: usize = 21;
 /// The length field of a magic-2 batch without records.
-const LEAST_RECORD_BATCH_LENGTH: i32 = 49;
+pub const LEAST_RECORD_BATCH_LENGTH: i32 = 49;
 
 /// Why bytes are no batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -156,7 +156,8 @@ impl Log {
         let dir = PartitionDir::read(&path).unwrap();
         let setting = Setting { policy: ReadPolicy::default(), depth: self.depth, clean_shutdown: true };
         let checkpointed = Checkpointed { log_start_offset: self.log_start_offset, ..Checkpointed::default() };
-        let mut check = PartitionCheck::new(&dir, Surroundings { checkpointed, ..Surroundings::default() }, setting);
+        let mut check =
+            PartitionCheck::new(&dir, Surroundings { log_dir: None, checkpointed, is_kraft: false }, setting);
         let is_snapshot = |file: &&NamedFile| file.name.kind == FileKind::ProducerSnapshot;
         let mut snapshots: Vec<_> =
             dir.files.iter().filter(is_snapshot).filter_map(|file| file.name.base_offset).collect();
@@ -260,7 +261,7 @@ fn a_transaction_index_is_held_against_the_abort_markers() {
     assert_eq!(told(&[(2, 1, 4, 5)]), error(Id::TxnIndexEntryMissing));
     assert_eq!(told(&[(1, 0, 2, 1), (2, 1, 4, 5), (3, 5, 6, 7)]), error(Id::TxnIndexEntryOfNothing), "a commit");
     assert_eq!(told(&[(1, 0, 2, 1), (2, 1, 4, 5), (3, 5, 60, 7)]), error(Id::TxnIndexEntryOfNothing));
-    let other_id = [Id::TxnIndexEntryOfNothing, Id::TxnIndexEntryMissing].map(|id| (id.name(), Severity::Error));
+    let other_id = [Id::TxnIndexEntryMissing, Id::TxnIndexEntryOfNothing].map(|id| (id.name(), Severity::Error));
     assert_eq!(told(&[(9, 0, 2, 1), (2, 1, 4, 5)]), other_id);
     assert_eq!(told(&[(1, 1, 2, 1), (2, 1, 4, 5)]), error(Id::TxnIndexFirstOffset));
     assert_eq!(told(&[(1, 0, 2, 1), (2, 0, 4, 5)]), error(Id::TxnIndexFirstOffset));
