@@ -3,6 +3,7 @@
 //! The sentences are in the tables of [`words`]; what differs from finding to finding comes from its details.
 
 mod render;
+pub mod start;
 mod words;
 
 use jiff::tz::TimeZone;

@@ -2,20 +2,66 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::super::common::{Run, counted};
 use super::Scope;
 use super::work::Unit;
 use crate::check::partition::PartitionReport;
-use crate::check::{Finding, Findings, Id, Severity, fold};
-use crate::format::file_name::FileName;
-use crate::report::findings::{self, Subject};
+use crate::check::{Depth, Finding, Findings, Id, Severity, fold, kraft};
+use crate::format::Offset;
+use crate::format::file_name::{DirState, FileName};
+use crate::report::findings::{self, AtStart, Subject};
 use crate::report::overview;
 use crate::report::reporter::{Format, Tone};
 use crate::report::row::path_text;
 use crate::report::size::human_text;
+use crate::scan::recover::KafkaRelease;
+use crate::scan::start::{StartConditions, StartOutcome, predict};
 
 /// The most findings that a table of partitions has below it; more begin the next one.
 const FINDINGS_A_TABLE: usize = 10_000;
+
+/// What starts of a broker, in order and after a crash, make of a partition in which something is wrong.
+#[derive(Default)]
+struct Starts {
+    clean: Option<StartOutcome>,
+    unclean: Option<StartOutcome>,
+    log_end_offset: Option<Offset>,
+}
+
+impl Starts {
+    /// Plays both starts through, if something was seen that a start may meet. This reads again what a start reads.
+    fn of(unit: &Unit, report: &PartitionReport) -> Self {
+        let state = unit.dir.name.as_ref().map_or(DirState::Current, |name| name.state);
+        let matters = report.findings.iter().any(|finding| finding.severity > Severity::Info);
+        let is_played = matches!(state, DirState::Current | DirState::Future)
+            && matters
+            && unit.setting.depth != Depth::Quick
+            && !unit.setting.is_live()
+            && !report.stopped;
+        if !is_played {
+            return Self::default();
+        }
+        let is_metadata_log = unit.dir.name.as_ref().is_some_and(kraft::is_metadata_log);
+        let play = |clean: bool| {
+            let mut conditions = StartConditions::new(clean && !is_metadata_log, Timestamp::now().as_millisecond());
+            conditions.log_start_offset = unit.surroundings.checkpointed.log_start_offset;
+            conditions.recovery_point = unit.surroundings.checkpointed.recovery_point;
+            // What cannot be read was told already; then the words of the tables stand.
+            predict(&unit.dir, conditions, unit.setting.policy).ok()
+        };
+        Self { clean: play(true), unclean: play(false), log_end_offset: report.log_end_offset }
+    }
+
+    fn words(&self, finding: &Finding) -> AtStart {
+        let usual = findings::words(finding.id);
+        let say = |outcome: &Option<StartOutcome>, usual: &str| {
+            findings::start::words(outcome.as_ref()?, KafkaRelease::default(), finding, usual, self.log_end_offset)
+        };
+        AtStart { clean: say(&self.clean, usual.clean), unclean: say(&self.unclean, usual.unclean) }
+    }
+}
 
 /// How findings are told.
 pub(super) struct Telling {
@@ -49,20 +95,21 @@ impl Telling {
             let out = &mut run.output.buffer;
             overview::judged_partition(&mut run.reporter, out, &unit.dir.path, name, self.by_path, &report);
         }
-        self.tell(run, &unit.title(), &unit.dir.path, report.findings);
+        let starts = Starts::of(unit, &report);
+        self.tell(run, &unit.title(), &unit.dir.path, report.findings, &starts);
     }
 
     /// Tells what was seen of a log dir itself.
     pub(super) fn log_dir(&mut self, run: &mut Run, path: &Path, findings: Findings) {
         count(run, &findings);
-        self.tell(run, "", path, fold::sorted(findings));
+        self.tell(run, "", path, fold::sorted(findings), &Starts::default());
     }
 
     /// Tells what was seen of a partition before the user stopped it.
     pub(super) fn unfinished(&mut self, run: &mut Run, unit: &Unit, mut findings: Findings) {
         findings.retain(|finding| self.is_asked_for(unit, finding));
         count(run, &findings);
-        self.tell(run, &unit.title(), &unit.dir.path, findings);
+        self.tell(run, &unit.title(), &unit.dir.path, findings, &Starts::default());
     }
 
     fn is_asked_for(&self, unit: &Unit, finding: &Finding) -> bool {
@@ -74,7 +121,7 @@ impl Telling {
         unit.only.is_none_or(is_of) && (self.scope == Scope::All || is_about_indexes(finding.id))
     }
 
-    fn tell(&mut self, run: &mut Run, partition: &str, dir: &Path, findings: Findings) {
+    fn tell(&mut self, run: &mut Run, partition: &str, dir: &Path, findings: Findings, starts: &Starts) {
         let mut findings = findings.into_vec();
         findings.retain(|finding| finding.severity >= self.least);
         if self.scope == Scope::All && run.reporter.format() == Format::Table {
@@ -86,7 +133,7 @@ impl Telling {
         }
         let dir = path_text(dir);
         let subject = Subject { partition, dir: &dir };
-        findings::tell(&mut run.reporter, &mut run.output.buffer, &subject, &findings, |_| Default::default());
+        findings::tell(&mut run.reporter, &mut run.output.buffer, &subject, &findings, |finding| starts.words(finding));
     }
 
     fn tell_below(&mut self, run: &mut Run) {
