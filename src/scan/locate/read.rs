@@ -103,12 +103,13 @@ impl LogReader {
             Some(batch) => batch.computed_crc(),
             None => streamed_crc(&mut Window::new(self.storage.as_ref()), position, header)?,
         };
+        let behind = position.saturating_add(size);
         Ok((computed != header.crc()).then(|| Damage {
             position: Position(position),
             length: size,
             reason: DamageReason::Checksum { stored: header.crc(), computed },
             header: Some(*header),
-            next_intact: Some(Position(position.saturating_add(size))),
+            next_intact: (behind < self.len()).then_some(Position(behind)),
         }))
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::broker::Broker;
-use super::{OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Step, Trace, truth};
+use super::{OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Step, Trace, offset, truth};
 use crate::format::batch::RecordBatchBuilder;
 use crate::format::compression::Compression;
 use crate::format::offset_index::OffsetIndexEntry;
@@ -101,7 +101,7 @@ fn the_executed_vectors_are_answered_as_kafka_answered_them() {
         let by_broker = broker.offset(Offset(offset), &mut trace).unwrap().unwrap();
         assert!(matches!(by_broker, OffsetAnswer::Batch { batch, .. } if batch.position == Position(position)));
         for reading in [Reading::Scan, Reading::Checked] {
-            assert_eq!(truth::offset(&view, Offset(offset), reading, &mut trace).unwrap(), by_broker);
+            assert_eq!(offset::offset(&view, Offset(offset), reading, &mut trace).unwrap(), by_broker);
         }
     }
     let answers = [(62, Some((69, 1008))), (71, Some((79, 1012))), (81, None), (0, Some((49, 1000)))];
@@ -119,7 +119,7 @@ fn the_executed_vectors_are_answered_as_kafka_answered_them() {
 fn the_trace_tells_the_entry_and_the_batches() {
     let view = of_the_vectors();
     let mut trace = Trace::default();
-    truth::offset(&view, Offset(1010), Reading::Checked, &mut trace).unwrap();
+    offset::offset(&view, Offset(1010), Reading::Checked, &mut trace).unwrap();
     assert_eq!(
         trace.steps,
         [
@@ -199,7 +199,7 @@ fn a_lookup_by_offset_reads_no_more_than_index_interval_and_batch() {
         of_log.store(0, Ordering::Relaxed);
         of_index.store(0, Ordering::Relaxed);
         let mut trace = Trace::default();
-        let answer = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+        let answer = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
         assert!(matches!(answer, OffsetAnswer::Batch { batch, .. } if batch.header.last_offset().0 >= offset));
         let (log_read, index_read) = (of_log.load(Ordering::Relaxed), of_index.load(Ordering::Relaxed));
         assert!(log_read <= (INTERVAL + largest_batch) as u64, "{offset}: {log_read} bytes");
@@ -235,13 +235,13 @@ fn a_run_of_batches_inside_a_value_is_no_part_of_the_log() {
         let view = PartitionView::of_segments(vec![segment], None);
         for offset in 0..9 {
             let mut trace = Trace::default();
-            let checked = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+            let checked = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
             let found = match checked {
                 OffsetAnswer::Batch { batch, .. } => batch.header.base_offset(),
                 _ => None,
             };
             assert_eq!(found, Some(Offset(offset)), "{with_next}");
-            assert_eq!(checked, truth::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
+            assert_eq!(checked, offset::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
         }
     }
 }
@@ -279,9 +279,9 @@ fn preallocated_zeros_behind_the_entries_cost_a_few_probes_and_mislead_nobody() 
     let view = PartitionView::of_segments(vec![segment], None);
     for offset in 0..500 {
         let mut trace = Trace::default();
-        let checked = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+        let checked = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
         assert!(!trace.index_was_no_help());
-        assert_eq!(checked, truth::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
+        assert_eq!(checked, offset::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
     }
 }
 
@@ -496,8 +496,8 @@ proptest! {
         let Partition { view, healthy, made, end } = partition(&parts, log_start);
         let mut trace = Trace::default();
         for offset in -1..=end + 2 {
-            let scanned = truth::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap();
-            let checked = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+            let scanned = offset::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap();
+            let checked = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
             prop_assert_eq!(scanned, checked, "offset {}", offset);
             if healthy && offset >= log_start.max(0) && offset < end {
                 let expected = made.iter().flat_map(|(_, batches)| batches).find(|batch| batch.last() >= offset);
@@ -532,7 +532,7 @@ proptest! {
             let first = first.map(|(time, offset)| ((time != -1).then_some(time), offset));
             prop_assert_eq!(scanned.map(|found| (found.timestamp, found.offset.0)), first);
         }
-        let ends = [Reading::Scan, Reading::Checked].map(|r| truth::log_end_offset(&view, r, &mut trace).unwrap());
+        let ends = [Reading::Scan, Reading::Checked].map(|r| offset::log_end(&view, r, &mut trace).unwrap());
         prop_assert_eq!(ends[0], ends[1]);
     }
 
