@@ -53,10 +53,11 @@ pub(super) fn ends_here(place: &Place<'_>) -> Result<String, StoreError> {
 /// Whether `target`, at or above the log end, may be in bytes at the end of the log that are no intact batch.
 pub(super) fn may_be_in_the_tail(place: &Place<'_>, target: Offset, end: &LogEnd) -> bool {
     let high_watermark = place.checkpointed.high_watermark.filter(|offset| *offset > end.offset);
-    let is_last_changing = place.may_change;
     match end.tail {
+        _ if end.is_contradicted => end.offset <= target && target <= high_watermark.unwrap_or(end.offset),
         None => false,
-        Some(_) if is_last_changing => false,
+        // A running broker may just be writing it.
+        Some(_) if place.may_change => false,
         // Zeros are no record, unless one is known to have been there.
         Some(ScanEnd::ZeroFill { .. }) => high_watermark.is_some_and(|most| end.offset <= target && target <= most),
         Some(_) => end.offset <= target && target <= high_watermark.unwrap_or(end.offset),

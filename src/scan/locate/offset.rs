@@ -67,6 +67,8 @@ pub struct LogEnd {
     pub position: Position,
     /// What follows there, if anything does: bytes that are no intact batch.
     pub tail: Option<ScanEnd>,
+    /// Whether intact batches follow the one that the offset comes from, whose offsets cannot be right.
+    pub is_contradicted: bool,
 }
 
 /// Where a reader finds `target`: the batch that holds it, or else the first that reaches it, in the segment that owns it
@@ -189,8 +191,10 @@ fn end_of(
         return Ok(None);
     }
     met.steps.into_iter().for_each(|step| trace.add(step));
+    let mut is_contradicted = false;
     if order.is_broken() {
         let batches = order::placed(view, at)?;
+        is_contradicted = order::ends_in_doubt(&batches);
         last = order::last_believed(log.as_ref(), &batches)?;
         order::tell_of(view, at, &batches, Position(u64::MAX), trace);
     }
@@ -200,6 +204,7 @@ fn end_of(
         leader_epoch: last.and_then(|last| last.partition_leader_epoch()),
         position: scan.position(),
         tail: scan.end().copied().filter(|end| *end != ScanEnd::CleanEof),
+        is_contradicted,
     }))
 }
 

@@ -104,8 +104,14 @@ fn believe(batches: &mut [Placed], bounds: &Order) {
         }
         match ends.get_mut(length) {
             None => ends.push(at),
-            Some(end) if Some(batch.last) < last_of(end) => *end = at,
-            Some(_) => {}
+            // Of two that end alike, the wider one holds more.
+            Some(end) => {
+                let is_better =
+                    batches.get(*end).is_none_or(|known| (batch.last, batch.first) < (known.last, known.first));
+                if is_better {
+                    *end = at;
+                }
+            }
         }
     }
     let mut next = ends.last().copied();
@@ -153,6 +159,11 @@ pub(super) fn last_believed(log: &dyn ReadStorage, batches: &[Placed]) -> Result
         Some(last) => header_at(log, Position(last.position))?,
         None => None,
     })
+}
+
+/// Whether the last batch is one that is not believed.
+pub(super) fn ends_in_doubt(batches: &[Placed]) -> bool {
+    batches.last().is_some_and(|last| !last.is_believed)
 }
 
 /// The batch that begins at `position` of the segment at `at`.

@@ -534,12 +534,17 @@ pub fn first_offset(view: &PartitionView<'_>, place: BatchPlace) -> Result<Optio
     Ok(first.and_then(Result::ok).flatten().map(|record| record.offset))
 }
 
-/// Looks at the checksum of the batch at `place`; `trace` tells if it does not hold.
+/// Looks at the checksum of the batch at `place`, and whether it lies inside its segment; `trace` tells if not.
 ///
 /// Errors: a file could not be read.
 pub fn verify(view: &PartitionView<'_>, place: BatchPlace, trace: &mut Trace) -> Result<(), StoreError> {
     let Some(segment) = view.segments.get(place.segment) else { return Ok(()) };
     let damage = view.with_reader(place.segment, |reader| reader.damage_of(place.position.0, &place.header))?;
     trace.ended(segment.base_offset, damage.flatten().map(ScanEnd::Damaged).as_ref());
+    let mut order = Order::of(view, place.segment);
+    order.take(&place.header);
+    if order.is_broken() {
+        order::tell(view, place.segment, Position(place.position.0.saturating_add(1)), trace)?;
+    }
     Ok(())
 }
