@@ -328,13 +328,12 @@ impl Lookup<'_> {
         if view.is_part() && is_by_time && found.answer.found {
             notes.push(format!("only this segment was looked at: ask {} for all", place.dir));
         }
-        let may_be_odd = view.log_start_checkpoint().is_some() || place.checkpointed.high_watermark.is_some();
-        if found.answer.position.is_none()
-            && self.args.method != Method::Broker
-            && view.goes_on_at().is_none()
-            && may_be_odd
-        {
-            let end = offset::log_end(view, self.args.method.reading(), &mut Trace::default())?;
+        let is_broker = self.args.method == Method::Broker;
+        let may_be_odd =
+            view.log_start_checkpoint().is_some() || !is_broker && place.checkpointed.high_watermark.is_some();
+        if found.answer.position.is_none() && view.goes_on_at().is_none() && may_be_odd {
+            let reading = if is_broker { Reading::Checked } else { self.args.method.reading() };
+            let end = offset::log_end(view, reading, &mut Trace::default())?;
             notes.extend(odd_checkpoint(place, end.offset));
         }
         let is_spoken_of = self.args.method == Method::Auto;

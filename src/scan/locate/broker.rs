@@ -25,7 +25,7 @@ use crate::format::batch::{
 use crate::format::bytes::i32_at;
 use crate::format::record::{Record, RecordError};
 use crate::format::{Offset, Position};
-use crate::scan::{BatchScan, ScanEnd, ScanOptions};
+use crate::scan::{BatchScan, LogSoFar, ScanOptions};
 use crate::store::StoreError;
 
 /// Why a broker has no answer but an exception.
@@ -308,7 +308,7 @@ impl<'v, 'a> Broker<'v, 'a> {
                 break record;
             }
         };
-        batches.tell(trace);
+        batches.tell(trace)?;
         Ok(found)
     }
 
@@ -344,7 +344,7 @@ impl<'v, 'a> Broker<'v, 'a> {
                 };
             }
         };
-        batches.tell(trace);
+        batches.tell(trace)?;
         Ok(found)
     }
 
@@ -403,7 +403,7 @@ impl<'v, 'a> Broker<'v, 'a> {
             }
             before = Some(place);
         };
-        batches.tell(trace);
+        batches.tell(trace)?;
         Ok(found)
     }
 
@@ -439,7 +439,17 @@ impl<'v, 'a> Broker<'v, 'a> {
             false => self.recovered(at, segment, trace)?.size_in_bytes,
         };
         let from = Position(start);
-        Ok(Batches { reader, at, segment: segment.base_offset, from, position: start, end, count: 0, is_torn: false })
+        Ok(Batches {
+            reader,
+            at,
+            segment: segment.base_offset,
+            from,
+            position: start,
+            end,
+            count: 0,
+            is_torn: false,
+            so_far: self.view.so_far(at),
+        })
     }
 
     /// What recovery makes of a segment: it keeps the batches before the first that is not intact.
@@ -480,6 +490,7 @@ struct Batches {
     count: u64,
     /// Whether the iteration came to a batch that does not lie inside the log, which ends it without a word.
     is_torn: bool,
+    so_far: LogSoFar,
 }
 
 impl Batches {
@@ -549,11 +560,15 @@ impl Batches {
         Ok(found.map_err(|cause| Failure::Records { segment, position, cause })?)
     }
 
-    fn tell(&self, trace: &mut Trace) {
+    fn tell(&self, trace: &mut Trace) -> Result<(), StoreError> {
         trace.add(Step::Batches { segment: self.segment, from: self.from, count: self.count, checksummed: false });
         if self.is_torn {
-            let (position, length) = (Position(self.position), self.end.saturating_sub(self.position));
-            trace.ended(self.segment, Some(&ScanEnd::TornTail { position, length }));
+            // Whether anything intact follows is more than a broker knows.
+            let options = ScanOptions { start: Position(self.position), ..ScanOptions::default() };
+            let mut scan = BatchScan::new(self.reader.log(), self.so_far, options);
+            scan.next_batch()?;
+            trace.ended(self.segment, scan.end());
         }
+        Ok(())
     }
 }

@@ -99,6 +99,14 @@ pub fn offset(
     {
         return Ok(OffsetAnswer::Batch { batch, is_behind_damage: false });
     }
+    let mut known = None;
+    if reading == Reading::Scan {
+        let found = by_scan(view, owner, target, trace)?;
+        if let Some(answer) = found.answer().filter(|_| found.is_in_order) {
+            return Ok(answer);
+        }
+        known = Some(found);
+    }
     if owner + 1 == view.segments().len() {
         let log_end_offset = log_end(view, reading, trace)?.offset;
         match target.cmp(&log_end_offset) {
@@ -107,13 +115,16 @@ pub fn offset(
             std::cmp::Ordering::Greater => return Ok(OffsetAnswer::OutOfRange { log_start_offset, log_end_offset }),
         }
     }
-    let InSegment { batch, is_behind_damage } = in_owner(view, owner, target, reading, trace)?;
-    if let Some(batch) = batch {
-        return Ok(OffsetAnswer::Batch { batch, is_behind_damage });
+    let found = match known {
+        Some(known) => known,
+        None => in_owner(view, owner, target, trace)?,
+    };
+    if let Some(answer) = found.answer() {
+        return Ok(answer);
     }
-    let mut is_damaged = is_behind_damage;
+    let mut is_damaged = found.is_behind_damage;
     for at in owner + 1..view.segments().len() {
-        let InSegment { batch, is_behind_damage } = first_batch(view, at, trace)?;
+        let InSegment { batch, is_behind_damage, .. } = first_batch(view, at, trace)?;
         is_damaged |= is_behind_damage;
         if let Some(batch) = batch {
             return Ok(OffsetAnswer::Batch { batch, is_behind_damage: is_damaged });
@@ -209,11 +220,24 @@ fn end_of(
 }
 
 /// What a segment has for an offset.
+#[derive(Clone, Copy)]
 struct InSegment {
     /// The batch that holds it, or the first one that reaches it.
     batch: Option<BatchPlace>,
     /// Whether the batch does not hold it, or there is none, and what could hold it cannot be read.
     is_behind_damage: bool,
+    /// Whether the offsets of all batches rise, as far as they were looked at.
+    is_in_order: bool,
+}
+
+impl InSegment {
+    const NOTHING: Self = Self { batch: None, is_behind_damage: false, is_in_order: true };
+
+    /// The answer, where there is a batch.
+    fn answer(&self) -> Option<OffsetAnswer> {
+        let is_behind_damage = self.is_behind_damage;
+        self.batch.map(|batch| OffsetAnswer::Batch { batch, is_behind_damage })
+    }
 }
 
 /// The batch of the segment at `at` that holds `target`, from an index entry on. `None` where that does not lead to one
@@ -269,19 +293,11 @@ fn is_the_end(view: &PartitionView<'_>, at: usize, position: Position, trace: &m
 }
 
 /// The batch of the segment that owns `target`, after a look at the whole segment.
-fn in_owner(
-    view: &PartitionView<'_>,
-    at: usize,
-    target: Offset,
-    reading: Reading,
-    trace: &mut Trace,
-) -> Result<InSegment, StoreError> {
-    if reading == Reading::Checked
-        && let Some(batch) = by_all_headers(view, at, target, trace)?
-    {
-        return Ok(InSegment { batch, is_behind_damage: false });
+fn in_owner(view: &PartitionView<'_>, at: usize, target: Offset, trace: &mut Trace) -> Result<InSegment, StoreError> {
+    match by_all_headers(view, at, target, trace)? {
+        Some(batch) => Ok(InSegment { batch, ..InSegment::NOTHING }),
+        None => by_scan(view, at, target, trace),
     }
-    by_scan(view, at, target, trace)
 }
 
 /// The first batch that reaches `target`, if there is one, where every header of the segment continues the one before.
@@ -323,8 +339,7 @@ fn by_all_headers(
 
 /// The same by all checksums, whatever the headers say.
 fn by_scan(view: &PartitionView<'_>, at: usize, target: Offset, trace: &mut Trace) -> Result<InSegment, StoreError> {
-    let nothing = InSegment { batch: None, is_behind_damage: false };
-    let Some(segment) = view.segments().get(at) else { return Ok(nothing) };
+    let Some(segment) = view.segments().get(at) else { return Ok(InSegment::NOTHING) };
     let log = segment.log()?;
     let mut scan = BatchScan::new(log.as_ref(), view.so_far(at), ScanOptions::default());
     let (mut order, mut found, mut count) = (Order::of(view, at), None, 0);
@@ -336,7 +351,8 @@ fn by_scan(view: &PartitionView<'_>, at: usize, target: Offset, trace: &mut Trac
             if found.is_none() && batch.header.last_offset() >= target {
                 let place = BatchPlace { segment: at, position: batch.position, header: batch.header };
                 let is_gap = batch.header.base_offset().is_some_and(|base| base > target);
-                found = Some(InSegment { batch: Some(place), is_behind_damage: is_gap && follows_damage });
+                let is_behind_damage = is_gap && follows_damage;
+                found = Some(InSegment { batch: Some(place), is_behind_damage, is_in_order: true });
             }
             follows_damage = false;
         }
@@ -354,15 +370,14 @@ fn by_scan(view: &PartitionView<'_>, at: usize, target: Offset, trace: &mut Trac
         let among = order::find(&batches, target);
         let batch = among.position.map(|position| order::place_at(view, at, position)).transpose()?.flatten();
         let is_behind_damage = among.is_behind_damage || batch.is_none() && ends_damaged;
-        return Ok(InSegment { batch, is_behind_damage });
+        return Ok(InSegment { batch, is_behind_damage, is_in_order: false });
     }
-    Ok(found.unwrap_or(InSegment { batch: None, is_behind_damage: ends_damaged }))
+    Ok(found.unwrap_or(InSegment { is_behind_damage: ends_damaged, ..InSegment::NOTHING }))
 }
 
 /// The first intact batch of a segment whose offsets can be right.
 fn first_batch(view: &PartitionView<'_>, at: usize, trace: &mut Trace) -> Result<InSegment, StoreError> {
-    let nothing = InSegment { batch: None, is_behind_damage: false };
-    let Some(segment) = view.segments().get(at) else { return Ok(nothing) };
+    let Some(segment) = view.segments().get(at) else { return Ok(InSegment::NOTHING) };
     trace.add(Step::Segment { segment: segment.base_offset });
     let log = segment.log()?;
     let mut scan = BatchScan::new(log.as_ref(), view.so_far(at), ScanOptions::default());
@@ -387,7 +402,7 @@ fn first_batch(view: &PartitionView<'_>, at: usize, trace: &mut Trace) -> Result
     if count > u64::from(found.is_some()) {
         order::tell(view, at, scan.position(), trace)?;
     }
-    Ok(InSegment { batch: found, is_behind_damage })
+    Ok(InSegment { batch: found, is_behind_damage, ..InSegment::NOTHING })
 }
 
 /// A walk over headers that goes on only while each continues the log.

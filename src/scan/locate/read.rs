@@ -56,6 +56,10 @@ impl LogReader {
         self.storage.len()
     }
 
+    pub(super) fn log(&self) -> &dyn ReadStorage {
+        self.storage.as_ref()
+    }
+
     /// The bytes of a header at `position`, fewer at the end of the log.
     pub(super) fn header_bytes(&mut self, position: u64) -> Result<&[u8], StoreError> {
         let length = self.storage.len();

@@ -175,11 +175,9 @@ impl Trace {
         self.helpless().next().is_some()
     }
 
-    /// Whether something was passed over that cannot be read or believed.
-    pub fn met_damage(&self) -> bool {
-        let is_damage =
-            |step: &Step| matches!(step, Step::Damaged { .. } | Step::Unreadable { .. } | Step::Contradiction { .. });
-        self.steps.iter().any(is_damage)
+    /// Whether batches were met whose offsets cannot be right.
+    pub(super) fn met_contradiction(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Contradiction { .. }))
     }
 
     /// Adds what a walk ended at, unless that is the end of the log.
