@@ -99,8 +99,8 @@ impl Method {
 
 const EXAMPLES: &str = "\
 An offset that compaction has removed is answered with the next record. An offset equal to the log end, a time after
-the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the log is refused
-with exit status 8. Records below the log start offset are not found. Where segments overlap, an offset is looked for
+the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the log, or of the
+one segment that was named, is refused with exit status 8. Records below the log start offset are not found. Where segments overlap, an offset is looked for
 in the segment whose name says that it holds it, as brokers do. Control records (transaction markers) have offsets and
 timestamps, and are found by them.
 

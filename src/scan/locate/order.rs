@@ -96,12 +96,15 @@ fn believe(batches: &mut [Placed], bounds: &Order) {
     // For each length of a sequence, the batch that ends it with the lowest offset.
     let mut ends: Vec<usize> = Vec::new();
     let mut before = vec![None; batches.len()];
+    let mut longest: Option<(usize, Offset, usize)> = None;
     for (at, batch) in batches.iter().enumerate().filter(|(_, batch)| bounds.holds(batch.first, batch.last)) {
         let last_of = |end: &usize| batches.get(*end).map(|end| end.last);
         let length = ends.partition_point(|end| last_of(end) < Some(batch.first));
         if let Some(slot) = before.get_mut(at) {
             *slot = length.checked_sub(1).and_then(|length| ends.get(length)).copied();
         }
+        // Of two that are equally long, the one that goes further.
+        longest = longest.max(Some((length, batch.last, at)));
         match ends.get_mut(length) {
             None => ends.push(at),
             // Of two that end alike, the wider one holds more.
@@ -114,7 +117,7 @@ fn believe(batches: &mut [Placed], bounds: &Order) {
             }
         }
     }
-    let mut next = ends.last().copied();
+    let mut next = longest.map(|(_, _, at)| at);
     while let Some(at) = next {
         if let Some(batch) = batches.get_mut(at) {
             batch.is_believed = true;
@@ -251,6 +254,9 @@ mod tests {
         assert_eq!(believed(&[(-1, 1), (2, 3), (4, 5)]), [1, 2]);
         // Two batches that were copied to an earlier place.
         assert_eq!(believed(&[(0, 1), (8, 9), (10, 11), (6, 7), (8, 9), (10, 11), (12, 12)]), [0, 3, 4, 5, 6]);
+        // Where nothing follows that could tell, the one that goes further.
+        assert_eq!(believed(&[(0, 1), (7, 9), (3, 4)]), [0, 1]);
+        assert_eq!(believed(&[(0, 1), (2, 4), (3, 5)]), [0, 2]);
         assert_eq!(believed(&[]), [0usize; 0]);
     }
 }
