@@ -275,11 +275,11 @@ fn holder_by_headers(
         }
     }
     trace.add(walk.step(segment.base_offset));
-    if let Some(position) = odd {
-        if found.is_none() || !is_the_end(view, at, position, trace)? {
-            trace.add(Step::OddHeader { segment: segment.base_offset, position });
-            return Ok(None);
-        }
+    if let Some(position) = odd
+        && (found.is_none() || !is_the_end(view, at, position, trace)?)
+    {
+        trace.add(Step::OddHeader { segment: segment.base_offset, position });
+        return Ok(None);
     }
     if found.is_some() {
         view.keep(at, walk.reader);
