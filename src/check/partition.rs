@@ -258,6 +258,7 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::TooLarge { path, .. }
         | StoreError::NotKafkas { path }
         | StoreError::NothingThere { path }
+        | StoreError::UnnameablePartition { path }
         | StoreError::NothingSelected { path, .. } => path,
     }
 }

@@ -85,6 +85,11 @@ impl Common {
         !self.topic_partition.is_empty() || self.segment.is_some()
     }
 
+    /// The zone of times in text.
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.tz
+    }
+
     /// How files are read.
     pub(crate) fn io_mode(&self) -> IoMode {
         match self.io {
@@ -189,6 +194,17 @@ impl Run {
     /// Something was looked at and is damaged.
     pub(crate) fn damage(&mut self) {
         self.seen.errors += 1;
+        self.exit |= Exit::ERRORS_LEFT;
+    }
+
+    /// What was found follows from damage that is counted already.
+    pub(crate) fn errors_left(&mut self) {
+        self.exit |= Exit::ERRORS_LEFT;
+    }
+
+    /// Two answers differ, and no file is at fault.
+    pub(crate) fn differs(&mut self) {
+        self.seen.warnings += 1;
         self.exit |= Exit::ERRORS_LEFT;
     }
 
