@@ -18,6 +18,7 @@ use crate::scan::segment_facts::{BatchPlace, SegmentFacts};
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, Verify};
 use crate::store::mem::MemoryStorage;
 use crate::store::partition::SegmentFiles;
+use crate::store::window::Scratch;
 use crate::store::{FileFacts, NamedFile, ReadStorage, StoreError, open};
 
 /// The largest batch whose bytes are held where records are not looked at: control batches are small.
@@ -31,6 +32,7 @@ const ENTRIES_THAT_LEAD: usize = 8;
 #[derive(Debug)]
 pub struct Worker {
     decompressor: Decompressor,
+    scratch: Scratch,
 }
 
 /// One segment to be judged.
@@ -81,9 +83,14 @@ pub(super) struct LogEnd {
 }
 
 impl Worker {
-    /// A worker that decompresses batches of up to `limit` bytes.
+    /// A worker that decompresses batches of up to `limit` bytes, the only one.
     pub fn new(limit: usize) -> Self {
-        Self { decompressor: Decompressor::new(limit) }
+        Self::one_of(1, limit)
+    }
+
+    /// The same, one of `workers` that share the memory for reading.
+    pub fn one_of(workers: usize, limit: usize) -> Self {
+        Self { decompressor: Decompressor::new(limit), scratch: Scratch::one_of(workers) }
     }
 
     /// Judges one segment.
@@ -104,7 +111,7 @@ impl Worker {
         match open(&log.path(), task.setting.policy) {
             Ok(storage) => {
                 let walk = Walk { task, path: log.path(), storage: storage.as_ref(), state };
-                if let Err(error) = walk.run(&mut indexes, &mut self.decompressor, &mut judged) {
+                if let Err(error) = walk.run(&mut indexes, self, &mut judged) {
                     judged.unreadable.push(error);
                 }
             }
@@ -171,12 +178,7 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    fn run(
-        &self,
-        indexes: &mut Indexes,
-        decompressor: &mut Decompressor,
-        judged: &mut JudgedSegment,
-    ) -> Result<(), StoreError> {
+    fn run(&self, indexes: &mut Indexes, worker: &mut Worker, judged: &mut JudgedSegment) -> Result<(), StoreError> {
         judged.facts.size_in_bytes = self.storage.len();
         self.can_be_opened(&mut judged.findings);
         let is_quick = self.task.setting.depth == Depth::Quick;
@@ -190,7 +192,7 @@ impl Walk<'_> {
             // A stretch of a log says nothing about producers without what comes before.
             judged.facts.producers.clear();
         }
-        let gaps_of_damage = self.batches(start, indexes, decompressor, judged)?;
+        let gaps_of_damage = self.batches(start, indexes, worker, judged)?;
         judged.entries = indexes.offset.entries() as u64 + indexes.time.entries() as u64;
         judged.bytes += indexes.offset.size_in_bytes() + indexes.time.size_in_bytes();
         if judged.stopped {
@@ -214,12 +216,13 @@ impl Walk<'_> {
         &self,
         start: Position,
         indexes: &mut Indexes,
-        decompressor: &mut Decompressor,
+        worker: &mut Worker,
         judged: &mut JudgedSegment,
     ) -> Result<u64, StoreError> {
         let depth = self.task.setting.depth;
         let mut rules = HeaderRules::new(&self.path, self.task.files.base_offset);
-        let mut scan = BatchScan::new(self.storage, self.log_so_far(), self.options(start));
+        let Worker { decompressor, scratch } = worker;
+        let mut scan = BatchScan::with_scratch(self.storage, self.log_so_far(), self.options(start), scratch);
         // Damage of which it is not known yet what comes behind, and how many index entries point there.
         let mut damage: Option<(Finding, u64)> = None;
         let mut gaps_of_damage = 0;

@@ -137,7 +137,7 @@ pub(crate) fn run(question: &Question<'_>) -> Exit {
     };
     let limit = usize::try_from(options.max_batch_bytes).unwrap_or(usize::MAX);
     let jobs = options.jobs.jobs();
-    let workshop = Workshop { progress: progress.clone(), limit };
+    let workshop = Workshop { progress: progress.clone(), limit, threads: jobs.count().get() };
     let mut judge = Judge {
         telling: Telling::new(question.scope, options.show.into(), question.paths.len() > 1),
         run,

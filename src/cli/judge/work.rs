@@ -135,12 +135,14 @@ pub(super) struct Workshop {
     pub(super) progress: Progress,
     /// The most that a batch may decompress to, in bytes.
     pub(super) limit: usize,
+    /// How many threads there are at most.
+    pub(super) threads: usize,
 }
 
 impl Workshop {
     /// What one thread owns.
     pub(super) fn worker(&self) -> Worker {
-        Worker::new(self.limit)
+        Worker::one_of(self.threads, self.limit)
     }
 
     /// Does one piece of work.
