@@ -25,6 +25,12 @@ pub enum StoreError {
         /// What it is.
         found: FoundType,
     },
+    /// A file was to be changed, and its name stands for a link, a directory or a device.
+    #[error("{} is not itself a file: nothing is changed through a link", .path.display())]
+    NotItselfAFile {
+        /// What was to be changed.
+        path: PathBuf,
+    },
     /// A file has become shorter since it was opened.
     #[error("{} shrank from {expected} to {got} bytes while being read", .path.display())]
     Shrunk {
@@ -99,6 +105,7 @@ impl StoreError {
                 ),
                 _ => None,
             },
+            Self::NotItselfAFile { .. } => Some("put the file itself in the place of the link".to_owned()),
             Self::NotAFile { .. } | Self::BeyondEnd { .. } | Self::TooLarge { .. } => None,
             Self::Shrunk { .. } => {
                 Some("something is writing to it: run this again when the broker is stopped, or on a copy".to_owned())
@@ -108,6 +115,11 @@ impl StoreError {
             }
             Self::NothingSelected { instead, .. } => instead.clone(),
         }
+    }
+
+    /// The error for a name that does not itself stand for a file.
+    pub(crate) fn not_itself_a_file(path: impl Into<PathBuf>) -> Self {
+        Self::NotItselfAFile { path: path.into() }
     }
 
     /// An error of the system while doing `operation` (a verb) on `path`.

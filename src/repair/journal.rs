@@ -1,0 +1,202 @@
+//! The undo data of one change: a directory with the plan, what the files were, and a mark once all is done.
+//!
+//! | name       | holds                                                          |
+//! |------------|----------------------------------------------------------------|
+//! | `plan`     | the plan as JSON; written last, so whatever has it is complete |
+//! | `N.new`    | what step N puts in its place, until it does                   |
+//! | `N.old`    | a second name of the file that step N replaces or removes      |
+//! | `N.tail`   | the bytes that step N cuts off                                 |
+//! | `finished` | what the files were when the change was done                   |
+//!
+//! Without `plan` nothing has been changed yet. With it and without `finished` the change was interrupted, forwards or
+//! backwards. Brokers pass over directories in a partition.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::RepairError;
+use super::plan::{Fingerprint, Plan, Step};
+use crate::store::write::{Found, WriteStorage};
+
+/// How the names of undo directories begin; the time in UTC follows.
+pub const UNDO_DIR_PREFIX: &str = ".kfsck-undo-";
+/// The number of this layout.
+const LAYOUT: u32 = 1;
+
+const PLAN: &str = "plan";
+const PLAN_IN_THE_MAKING: &str = "plan.new";
+const FINISHED: &str = "finished";
+const FINISHED_IN_THE_MAKING: &str = "finished.new";
+
+/// The undo data of one change.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// Its directory.
+    pub dir: PathBuf,
+}
+
+/// How far a change has come.
+#[derive(Debug)]
+pub enum Progress {
+    /// Nothing was changed: the undo data was not complete.
+    Prepared,
+    /// Steps may have been taken, forwards or backwards.
+    Interrupted(Box<Plan>),
+    /// All steps were taken. The files then were these, in the order of the steps; `None` where there was none.
+    Finished(Box<Plan>, Vec<Option<Fingerprint>>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Recorded {
+    layout: u32,
+    plan: Plan,
+}
+
+impl Journal {
+    /// The undo data in `dir`, made or to be made.
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// All in a partition directory, oldest first.
+    ///
+    /// Errors: those of the storage.
+    pub fn all_in(storage: &dyn WriteStorage, partition: &Path) -> Result<Vec<Self>, RepairError> {
+        let is_one = |name: &OsStr| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes());
+        let names = storage.list(partition)?;
+        Ok(names.into_iter().filter(|name| is_one(name)).map(|name| Self::at(partition.join(name))).collect())
+    }
+
+    /// The file that step `at` is to bring.
+    pub fn new_file(&self, at: usize) -> PathBuf {
+        self.dir.join(format!("{at}.new"))
+    }
+
+    /// The second name of the file that step `at` takes away.
+    pub fn old_file(&self, at: usize) -> PathBuf {
+        self.dir.join(format!("{at}.old"))
+    }
+
+    /// The bytes that step `at` cuts off.
+    pub fn tail_file(&self, at: usize) -> PathBuf {
+        self.dir.join(format!("{at}.tail"))
+    }
+
+    /// Writes down and makes last what undoing needs: from here on the change counts as begun.
+    ///
+    /// Errors: those of the storage.
+    pub fn prepare(&self, storage: &dyn WriteStorage, plan: &Plan) -> Result<(), RepairError> {
+        storage.create_dir(&self.dir)?;
+        for (at, step) in plan.steps.iter().enumerate() {
+            match step {
+                Step::Replace { new, old, file } => {
+                    let path = self.new_file(at);
+                    storage.create(&path, &new.bytes)?;
+                    storage.set_meta(&path, &new.meta)?;
+                    storage.sync(&path)?;
+                    if old.is_some() {
+                        storage.link(file, &self.old_file(at))?;
+                    }
+                }
+                Step::Remove { file, .. } => storage.link(file, &self.old_file(at))?,
+                Step::CutTail { file, to, .. } => {
+                    let path = self.tail_file(at);
+                    storage.copy_tail(file, *to, &path)?;
+                    storage.sync(&path)?;
+                }
+            }
+        }
+        let recorded = Recorded { layout: LAYOUT, plan: plan.clone() };
+        self.write(storage, &recorded, PLAN_IN_THE_MAKING, PLAN)?;
+        if let Some(parent) = self.dir.parent() {
+            storage.sync_dir(parent)?;
+        }
+        Ok(())
+    }
+
+    /// Says that all steps are taken, and what the files are now.
+    ///
+    /// Errors: those of the storage.
+    pub fn finish(&self, storage: &dyn WriteStorage, now: &[Option<Fingerprint>]) -> Result<(), RepairError> {
+        self.write(storage, &now, FINISHED_IN_THE_MAKING, FINISHED)
+    }
+
+    /// Takes the mark away before steps are undone: they may be interrupted too.
+    ///
+    /// Errors: those of the storage.
+    pub fn reopen(&self, storage: &dyn WriteStorage) -> Result<(), RepairError> {
+        storage.remove(&self.dir.join(FINISHED))?;
+        Ok(storage.sync_dir(&self.dir)?)
+    }
+
+    /// How far the change has come.
+    ///
+    /// Errors: those of the storage, [`RepairError::BadJournal`].
+    pub fn progress(&self, storage: &dyn WriteStorage) -> Result<Progress, RepairError> {
+        let names = storage.list(&self.dir)?;
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        if !has(PLAN) {
+            return Ok(Progress::Prepared);
+        }
+        let Recorded { layout, plan } = self.read(storage, PLAN)?;
+        if layout != LAYOUT {
+            return Err(self.bad(format!("it has layout {layout}, this release knows {LAYOUT}")));
+        }
+        let plan = Box::new(plan);
+        Ok(match has(FINISHED) {
+            true => Progress::Finished(plan, self.read(storage, FINISHED)?),
+            false => Progress::Interrupted(plan),
+        })
+    }
+
+    /// Removes the undo data. What it kept is gone then.
+    ///
+    /// Errors: those of the storage.
+    pub fn discard(&self, storage: &dyn WriteStorage) -> Result<(), RepairError> {
+        if storage.look(&self.dir)? == Found::Nothing {
+            return Ok(());
+        }
+        // The plan goes last: as long as it is there, the rest may be asked for.
+        let names = storage.list(&self.dir)?;
+        let (plan, rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name == PLAN);
+        for name in rest {
+            storage.remove(&self.dir.join(name))?;
+        }
+        storage.sync_dir(&self.dir)?;
+        for name in plan {
+            storage.remove(&self.dir.join(name))?;
+        }
+        storage.remove_dir(&self.dir)?;
+        if let Some(parent) = self.dir.parent() {
+            storage.sync_dir(parent)?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        storage: &dyn WriteStorage,
+        value: &impl Serialize,
+        making: &str,
+        name: &str,
+    ) -> Result<(), RepairError> {
+        let bytes = serde_json::to_vec_pretty(value).map_err(|error| self.bad(error.to_string()))?;
+        let making = self.dir.join(making);
+        storage.create(&making, &bytes)?;
+        storage.sync(&making)?;
+        storage.rename(&making, &self.dir.join(name))?;
+        Ok(storage.sync_dir(&self.dir)?)
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, storage: &dyn WriteStorage, name: &str) -> Result<T, RepairError> {
+        let bytes = storage.read_from(&self.dir.join(name), 0)?;
+        serde_json::from_slice(&bytes).map_err(|error| self.bad(format!("{name}: {error}")))
+    }
+
+    fn bad(&self, why: String) -> RepairError {
+        RepairError::BadJournal { undo_dir: self.dir.clone(), why }
+    }
+}
