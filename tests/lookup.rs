@@ -363,16 +363,15 @@ fn what_cannot_be_read_is_a_usage_error_that_shows_the_accepted_forms() {
         (vec!["--timestamp", "yesterday"], "earliest, latest, max-timestamp"),
         (vec!["--timestamp", "-7"], "lies before 1970"),
         (vec!["--key", "hex:6"], "hexadecimal"),
-        (vec![], "--offset"),
+        (vec![], "<--offset <N>|--timestamp <TIME>|--key <KEY>>"),
+        (vec!["--key", "k", "--method", "broker"], "no broker can look for a key"),
+        (vec!["--offset", "1001", "--key", "k", "--method", "both"], "--key and --method both do not go together"),
         (vec!["--offset", "1", "--all"], "--key"),
     ] {
         let finished = lookup(root.path(), &[&["orders-3"], &arguments[..]].concat());
         assert_eq!(finished.status, Some(16), "{arguments:?}");
         assert!(text(&finished.stderr).contains(expected), "{arguments:?}: {}", text(&finished.stderr));
     }
-    let finished = lookup(root.path(), &["orders-3", "--key", "k", "--method", "broker"]);
-    assert_eq!(finished.status, Some(8));
-    assert!(text(&finished.stderr).contains("no broker can look for a key"));
 }
 
 #[test]
@@ -488,4 +487,176 @@ fn damage_before_the_answer_is_told() {
     }
     let finished = lookup(root.path(), &["orders-3", "--method", "both", "--offset", "1010"]);
     assert_eq!(finished.status, Some(4));
+}
+
+/// The copy of `orders` with a flipped bit in the value of the batch at position 392: offsets 1008 and 1009, the first
+/// with a timestamp above 60.
+fn damaged_orders() -> (tempfile::TempDir, PathBuf) {
+    let (root, dir) = orders();
+    let mut log = fs::read(dir.join(LOG)).unwrap();
+    log[392 + 80] ^= 1;
+    fs::write(dir.join(LOG), log).unwrap();
+    (root, dir)
+}
+
+#[test]
+fn damage_that_was_passed_over_is_said_with_its_place_and_what_to_do() {
+    let (root, _) = damaged_orders();
+    let queries: [(&[&str], Value); 5] = [
+        (&["--timestamp", "62"], json!(1010)),
+        (&["--timestamp", "62", "--method", "scan"], json!(1010)),
+        (&["--timestamp", "max-timestamp", "--method", "scan"], json!(1013)),
+        (&["--key", "k1", "--all"], json!(1002)),
+        (&["--offset", "1006", "-n", "3"], json!(1006)),
+    ];
+    for (query, expected) in queries {
+        let finished = lookup(root.path(), &[&["orders-3"], query].concat());
+        assert_eq!(finished.status, Some(4), "{query:?}: {}", text(&finished.stdout));
+        let said = text(&finished.stdout);
+        let line = said.lines().find(|line| line.starts_with("damaged")).unwrap();
+        for part in [&format!("orders-3/{LOG}"), "position 392", "98 B", "kfsck check orders-3 has more"] {
+            assert!(line.contains(part), "{line}");
+        }
+        assert_eq!(said.matches("damaged  ").count(), 1, "{said}");
+        let finished = lookup(root.path(), &[&["orders-3", "-f", "json"], query].concat());
+        assert_eq!(offsets(&finished)[0], expected);
+        let damaged = lines_of(&finished, "damaged").remove(0);
+        assert_eq!((&damaged["position"], &damaged["length"]), (&json!(392), &json!(98)));
+        assert_eq!(lines_of(&finished, "summary")[0]["errors"], 1);
+    }
+    // Where it is not in the way nobody looks at it.
+    let finished = lookup(root.path(), &["orders-3", "--offset", "1012", "--timestamp", "75"]);
+    assert_eq!((finished.status, text(&finished.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn the_summary_counts_the_files_and_bytes_that_were_read() {
+    let (root, _) = orders();
+    let summary = |arguments: &[&str]| {
+        let finished = lookup(root.path(), &[&["orders-3", "-f", "json"], arguments].concat());
+        lines_of(&finished, "summary").remove(0)
+    };
+    let one = summary(&["--offset", "1010"]);
+    // A few entries of the index, four headers, and the batch of the answer once.
+    assert_eq!((&one["files"], &one["bytes"]), (&json!(2), &json!(5 * 8 + 4 * 61 + 98)));
+    let both = summary(&["--offset", "1010", "--io", "mmap"]);
+    assert_eq!((&both["files"], &both["bytes"]), (&one["files"], &one["bytes"]));
+    let scanned = summary(&["--timestamp", "99", "--method", "scan"]);
+    assert_eq!(scanned["files"], 1);
+    assert!(scanned["bytes"].as_u64().unwrap() >= 8 * 98);
+}
+
+#[test]
+fn a_time_index_that_was_no_help_is_noted() {
+    let time_entry = |timestamp: i64, offset: i64| {
+        let mut bytes = Vec::new();
+        TimeIndexEntry::new(Offset(1000), timestamp, Offset(offset)).unwrap().write(&mut bytes);
+        bytes
+    };
+    let (root, dir) = orders();
+    let right = fs::read(dir.join(TIME_INDEX)).unwrap();
+    let cases = [
+        ("right", Some(right), false),
+        ("missing", None, true),
+        ("empty", Some(Vec::new()), true),
+        ("zeros", Some(vec![0; 120]), true),
+        ("cut", Some(time_entry(60, 1003)), true),
+        ("too far", Some([time_entry(61, 1013), time_entry(80, 1013)].concat()), true),
+    ];
+    for (what, bytes, is_noted) in cases {
+        match bytes {
+            Some(bytes) => fs::write(dir.join(TIME_INDEX), bytes).unwrap(),
+            None => fs::remove_file(dir.join(TIME_INDEX)).unwrap(),
+        }
+        let finished = lookup(root.path(), &["orders-3", "-f", "json", "--timestamp", "62"]);
+        assert_eq!((offsets(&finished), finished.status), (vec![json!(1008)], Some(0)), "{what}");
+        let said = text(&finished.stderr);
+        assert_eq!(said.contains("kfsck verify-index orders-3 has more"), is_noted, "{what}: {said}");
+        let finished = lookup(root.path(), &["orders-3", "--timestamp", "62", "--method", "both"]);
+        assert_eq!(text(&finished.stderr).contains("kfsck verify-index orders-3 has more"), is_noted, "{what}");
+    }
+    let finished = lookup(root.path(), &["orders-3", "-f", "json", "--method", "both", "--timestamp", "62"]);
+    let finding = lines_of(&finished, "finding").remove(0);
+    assert_eq!(finding["file"], format!("orders-3/{TIME_INDEX}"));
+    let finished = lookup(root.path(), &["orders-3", "--method", "both", "--timestamp", "62"]);
+    let said = text(&finished.stdout);
+    let finding = said.lines().find(|line| line.contains("lookup/broker-differs")).unwrap();
+    assert!(finding.contains(TIME_INDEX) && finding.ends_with("kfsck verify-index orders-3 has more"), "{finding}");
+}
+
+#[test]
+fn a_broker_that_fails_leaves_an_error() {
+    let (root, dir) = orders();
+    let mut log = fs::read(dir.join(LOG)).unwrap();
+    log[8..12].fill(0);
+    fs::write(dir.join(LOG), log).unwrap();
+    let finished = lookup(root.path(), &["orders-3", "--method", "broker", "--offset", "1001"]);
+    assert_eq!(finished.status, Some(4));
+    assert!(text(&finished.stdout).contains("a broker fails here"));
+}
+
+#[test]
+fn a_log_that_is_no_file_is_an_error_that_names_it() {
+    for kind in ["directory", "pipe", "dangling link"] {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("orders-3");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(INDEX), "").unwrap();
+        let log = dir.join(LOG);
+        match kind {
+            "directory" => fs::create_dir(&log).unwrap(),
+            "pipe" => rustix::fs::mknodat(rustix::fs::CWD, &log, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap(),
+            _ => std::os::unix::fs::symlink("nowhere", &log).unwrap(),
+        }
+        for method in ["auto", "broker"] {
+            let finished = lookup(root.path(), &["orders-3", "--method", method, "--offset", "1000"]);
+            let said = text(&finished.stderr);
+            assert_eq!(finished.status, Some(8), "{kind}: {said}");
+            assert!(said.contains(&format!("orders-3/{LOG}")) && !said.contains("empty"), "{kind}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_log_without_timestamps_has_its_first_record_as_the_largest() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("orders-3");
+    fs::create_dir(&dir).unwrap();
+    let mut log = Vec::new();
+    for base in 1000..1003 {
+        let mut header = RecordBatchBuilder::plain_header(Offset(base), -1);
+        header.partition_leader_epoch = 4;
+        let mut builder = RecordBatchBuilder::new(header, Compression::None);
+        builder.push(&RecordFields { value: Some(b"v"), ..Default::default() });
+        builder.write(&mut log).unwrap();
+    }
+    fs::write(dir.join(LOG), log).unwrap();
+    fs::write(dir.join(INDEX), "").unwrap();
+    fs::write(dir.join(TIME_INDEX), "").unwrap();
+    for method in ["auto", "scan", "broker", "both"] {
+        let arguments = ["orders-3", "-f", "json", "--timestamp", "max-timestamp", "--method", method];
+        let finished = lookup(root.path(), &arguments);
+        assert_eq!(finished.status, Some(0), "{method}");
+        let line = lines_of(&finished, "lookup").remove(0);
+        // Kafka's classes answer the timestamp -1 with offset 1000 and epoch 4.
+        assert_eq!((&line["found"], &line["offset"], &line["leaderEpoch"]), (&json!(true), &json!(1000), &json!(4)));
+        assert_eq!((&line["timestamp"], &line["reason"]), (&Value::Null, &json!("noTimestamp")));
+    }
+}
+
+#[test]
+fn times_of_tiered_storage_are_answered_as_without_it() {
+    let (root, _) = orders();
+    for [name, number] in [["earliest-local", "-4"], ["latest-tiered", "-5"], ["earliest-pending-upload", "-6"]] {
+        for asked in [name, number] {
+            for method in ["auto", "scan", "broker", "both"] {
+                let arguments = ["orders-3", "-f", "json", "--method", method, "--timestamp", asked];
+                let finished = lookup(root.path(), &arguments);
+                assert_eq!(finished.status, Some(0), "{asked}");
+                let expected = if number == "-4" { json!(1000) } else { Value::Null };
+                assert_eq!(offsets(&finished), [expected], "{asked}");
+                assert_eq!(lines_of(&finished, "lookup")[0]["query"], json!({"timestamp": name}));
+            }
+        }
+    }
 }

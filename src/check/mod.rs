@@ -12,9 +12,13 @@
 
 pub mod batch;
 pub mod catalogue;
+mod damage;
 pub mod finding;
+mod index_file;
+mod offset_index;
 pub mod partition;
 pub mod segment;
+mod time_index;
 
 pub use catalogue::Id;
 pub use finding::{Detail, Finding, Findings, Place, Repair, Severity};

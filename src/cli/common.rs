@@ -168,6 +168,12 @@ impl Run {
         self.exit |= Exit::OPERATIONAL;
     }
 
+    /// The command line asks for what does not go together: says why and what to do.
+    pub(crate) fn misused(&mut self, why: &str, hint: Option<&str>) {
+        complain(&why, hint);
+        self.exit |= Exit::USAGE;
+    }
+
     /// Something was looked at and is damaged.
     pub(crate) fn damage(&mut self) {
         self.seen.errors += 1;
@@ -183,11 +189,15 @@ impl Run {
 
     /// Whether a broker runs on the log dir that `partition` is in; says so the first time.
     pub(crate) fn broker_runs_on(&mut self, partition: &Path) -> bool {
-        let Some(log_dir) = log_dir_of(partition) else { return false };
-        if let Some((_, runs)) = self.brokers.iter().find(|(known, _)| *known == log_dir) {
+        log_dir_of(partition).is_some_and(|log_dir| self.broker_runs_in(&log_dir))
+    }
+
+    /// The same of a log dir.
+    pub(crate) fn broker_runs_in(&mut self, log_dir: &Path) -> bool {
+        if let Some((_, runs)) = self.brokers.iter().find(|(known, _)| known == log_dir) {
             return *runs;
         }
-        let runs = match lock_state(&log_dir) {
+        let runs = match lock_state(log_dir) {
             Ok(LockState::Held { pid }) => {
                 let who = pid.map_or("a broker".to_owned(), |pid| format!("the broker with pid {pid}"));
                 self.remark(format!(
@@ -200,7 +210,7 @@ impl Run {
             // Whoever cannot read the lock may still read the log.
             Err(_) => false,
         };
-        self.brokers.push((log_dir, runs));
+        self.brokers.push((log_dir.to_owned(), runs));
         runs
     }
 

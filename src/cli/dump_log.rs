@@ -26,8 +26,8 @@ use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
 use crate::scan::{
-    BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, TransactionOutcomes, TransactionWalk, Verdict, Verify,
-    locate,
+    BatchScan, Damage, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, TransactionOutcomes, TransactionWalk, Verdict,
+    Verify, locate,
 };
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::partition::{PartitionDir, SegmentFiles};
@@ -554,28 +554,14 @@ impl Dump<'_> {
 
     /// How a walk ended, where it did not end with the file.
     fn end(&mut self, end: &ScanEnd, file: &str, may_change: bool) {
-        let (position, length, reason, words, next_intact) = match end {
-            ScanEnd::CleanEof | ScanEnd::Stopped => return,
-            ScanEnd::TornTail { position, length } => {
-                let words = "the last batch was not written to its end".to_owned();
-                (*position, *length, "tornTail", words, None)
-            }
-            ScanEnd::ZeroFill { position, length } => {
-                let words = "zeros up to the end of the file: preallocated, or lost in a power failure".to_owned();
-                (*position, *length, "zeroFill", words, None)
-            }
-            ScanEnd::Damaged(damage) => {
-                if let Some(header) = &damage.header {
-                    // Shown, and not built on: its records are not decoded.
-                    self.batch_line(file, damage.position, header, false);
-                }
-                let words = log::damage_words(damage);
-                (damage.position, damage.length, damage.reason.name(), words, damage.next_intact)
-            }
-        };
-        let is_being_written = may_change && next_intact.is_none();
-        let line = Damaged { file, position, length, reason, words: &words, next_intact };
-        if is_being_written {
+        if let ScanEnd::Damaged(Damage { header: Some(header), position, .. }) = end {
+            // Shown, and not built on: its records are not decoded.
+            self.batch_line(file, *position, header, false);
+        }
+        let words = log::end_words(end);
+        let Some(line) = Damaged::of_end(file, end, &words) else { return };
+        let position = line.position;
+        if may_change && line.next_intact.is_none() {
             self.run.remark(format!("{file}: {words} (position {position}); a running broker is writing to it"));
         } else {
             log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
@@ -585,7 +571,7 @@ impl Dump<'_> {
 
     fn damaged(&mut self, file: &str, position: Position, length: u64, reason: &str, words: &str) {
         let next_intact = Some(Position(position.0 + length));
-        let line = Damaged { file, position, length, reason, words, next_intact };
+        let line = Damaged { file, position, length, reason, words, next_intact, next_step: None };
         log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
         self.run.damage();
     }

@@ -1,153 +1,52 @@
 //! `kfsck lookup`: where is this offset, this time or this key, and what is there?
 
+mod args;
+mod faults;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use clap::{Args, ValueEnum};
+pub(crate) use args::LookupArgs;
+use args::Method;
+use faults::{file_at_fault, logs_that_are_no_files};
 
-use super::common::{Common, Run};
+use super::common::Run;
 use super::exit::Exit;
 use super::signals;
-use super::values::{parse_bytes, parse_time};
-use crate::format::Offset;
 use crate::format::control::ControlRecord;
 use crate::format::file_name::{FileName, FileState};
 use crate::format::record::Record;
+use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
 use crate::report::log::{RecordLines, RecordStyle};
-use crate::report::lookup::{self, About, Answer, MODIFICATION_TIME, NO_VISIBLE_RECORD, Query};
+use crate::report::lookup::{self, About, Answer, MODIFICATION_TIME, NO_VISIBLE_RECORD, Query, Why};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
 use crate::scan::checkpoints::{Checkpointed, Checkpoints};
 use crate::scan::locate::broker::{Broker, Failure};
 use crate::scan::locate::key::{self, Matches};
 use crate::scan::locate::{
-    BatchPlace, OffsetAnswer, PartitionView, Reading, RecordPlace, Trace, each_record_from, truth,
+    BatchPlace, OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Trace, each_record_from, first_offset,
+    truth, verify,
 };
-use crate::store::StoreError;
 use crate::store::expand::{Target, expand};
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::{ReadPolicy, StoreError, open};
 
 /// How much of a key or value a line of text shows, in bytes.
 const MOST_IN_TEXT: usize = 1024;
-
-/// Arguments of `lookup`.
-#[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct LookupArgs {
-    /// Partition directories, segments, or log dirs (an answer for each partition)
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-
-    /// Where this offset is (repeatable)
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_offset)]
-    #[arg(required_unless_present_any = ["timestamp", "key"])]
-    offset: Vec<Offset>,
-
-    /// The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or earliest, latest,
-    /// max-timestamp (repeatable)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_timestamp)]
-    timestamp: Vec<Query>,
-
-    /// The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first
-    #[arg(long, value_parser = clap::builder::ValueParser::new(parse_bytes))]
-    key: Vec<Bytes>,
-
-    /// With --key: every record with the key, not only the newest
-    #[arg(long, requires = "key")]
-    all: bool,
-
-    /// How to find it
-    #[arg(long, value_enum, default_value_t = Method::Auto)]
-    method: Method,
-
-    /// Show each step: segments considered, index entries, batches read
-    #[arg(long)]
-    explain: bool,
-
-    /// Print so many records from the place that was found on
-    #[arg(short = 'n', long, value_name = "N")]
-    limit: Option<u64>,
-
-    #[command(flatten)]
-    common: Common,
-}
-
-type Bytes = Vec<u8>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Method {
-    /// The true answer, by index where the log confirms what it says. A timestamp is looked for in the headers of all
-    /// batches before it, since no index can be proven right with less
-    Auto,
-    /// What a broker (4.4) answers after an orderly start: wrong indexes, modification times and all
-    Broker,
-    /// The true answer without any index: every batch is read and checksummed
-    Scan,
-    /// Broker against scan; a difference is a finding, and the exit status 4
-    Both,
-}
-
-impl Method {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Broker => "broker",
-            Self::Scan => "scan",
-            Self::Both => "both",
-        }
-    }
-
-    fn reading(self) -> Reading {
-        match self {
-            Self::Auto => Reading::Checked,
-            Self::Broker | Self::Scan | Self::Both => Reading::Scan,
-        }
-    }
-}
-
-const EXAMPLES: &str = "\
-An offset that compaction has removed is answered with the next record. An offset equal to the log end, a time after
-the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the log is refused
-with exit status 8. Records below the log start offset are not found. Where segments overlap, an offset is looked for
-in the segment whose name says that it holds it, as brokers do. Control records (transaction markers) have offsets and
-timestamps, and are found by them.
-
-Examples:
-  kfsck lookup --offset 1010 /data/orders-3                        one offset
-  kfsck lookup --timestamp 2026-11-20T09:00:00Z -n 5 /data/orders-3  five records from a time on
-  kfsck lookup --timestamp -2h -t 'orders-*' /data                 where was everybody two hours ago?
-  kfsck lookup --timestamp latest --timestamp max-timestamp /data  ends of all partitions
-  kfsck lookup --key order-17 --all /data/orders-3                 every version of a key
-  kfsck lookup --offset 1010 --method both --explain /data/orders-3";
-
-/// An offset, as typed.
-fn parse_offset(text: &str) -> Result<Offset, String> {
-    text.parse().map(Offset).map_err(|_| format!("{text:?} is no offset: offsets go from 0 to {}", i64::MAX))
-}
-
-/// A time, or one of Kafka's names and numbers for special ones.
-fn parse_timestamp(text: &str) -> Result<Query, String> {
-    match text {
-        "earliest" | "-2" => Ok(Query::Earliest),
-        "latest" | "-1" => Ok(Query::Latest),
-        "max-timestamp" | "-3" => Ok(Query::MaxTimestamp),
-        _ => match parse_time(text) {
-            Ok(timestamp) if timestamp >= 0 => Ok(Query::Timestamp(timestamp)),
-            Ok(_) => Err(format!("{text:?} lies before 1970, and no record of Kafka's can be that old")),
-            Err(forms) => Err(format!("{forms}, or earliest, latest, max-timestamp")),
-        },
-    }
-}
 
 /// Runs `lookup`.
 pub(crate) fn run(args: &LookupArgs) -> Exit {
     let mut run = Run::start(&args.common, "lookup");
     if !args.key.is_empty() && matches!(args.method, Method::Broker | Method::Both) {
-        run.refused("no broker can look for a key", Some("use --method auto or scan with --key"));
+        let why = format!("--key and --method {} do not go together: no broker can look for a key", args.method.name());
+        run.misused(&why, Some("ask for keys in a run of their own, with --method auto or scan"));
         return run.finish();
     }
     let style = RecordStyle { key: BytesFormat::Auto, value: BytesFormat::Auto, most_in_text: MOST_IN_TEXT };
@@ -203,6 +102,26 @@ struct Place<'p> {
     dir: &'p str,
     view: PartitionView<'p>,
     checkpointed: Checkpointed,
+    /// Whether a running broker may be writing to the last segment.
+    may_change: bool,
+    /// Damage that was spoken of: segment and position.
+    told: RefCell<HashSet<(Offset, Position)>>,
+}
+
+impl Place<'_> {
+    fn segment_of(&self, base_offset: Offset) -> Option<&Segment<'_>> {
+        self.view.segments().iter().find(|segment| segment.base_offset == base_offset)
+    }
+
+    fn is_last(&self, base_offset: Offset) -> bool {
+        self.view.segments().last().is_some_and(|last| last.base_offset == base_offset)
+    }
+
+    /// The path of a segment's file whose name ends in `extension`.
+    fn file(&self, base_offset: Offset, extension: &str) -> String {
+        let log = self.segment_of(base_offset).map(Segment::path).unwrap_or_default();
+        path_text(&log.with_extension(extension))
+    }
 }
 
 /// An answer with what led to it and what it leads to.
@@ -234,23 +153,42 @@ impl Lookup<'_> {
     }
 
     fn partition(&mut self, dir: &PartitionDir, segment: Option<Offset>) -> Result<(), Failed> {
-        self.run.broker_runs_on(&dir.path);
-        let checkpointed = self.checkpointed(dir);
+        let log_dir = log_dir_of(&dir.path);
+        let may_change = log_dir.as_ref().is_some_and(|log_dir| self.run.broker_runs_in(log_dir));
+        let checkpointed = self.checkpointed(dir, log_dir);
         let dir_text = path_text(&dir.path);
         let name = dir.name.as_ref().map_or_else(|| dir_text.clone(), ToString::to_string);
-        let view = PartitionView::new(dir, segment, checkpointed.log_start_offset);
-        let place = Place { name: &name, dir: &dir_text, view, checkpointed };
+        let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change };
+        let view = PartitionView::read_by(dir, segment, checkpointed.log_start_offset, policy);
+        let place = Place { name: &name, dir: &dir_text, view, checkpointed, may_change, told: RefCell::default() };
+        let mut is_readable = true;
+        for path in logs_that_are_no_files(dir, segment) {
+            if let Err(error) = open(&path, policy) {
+                self.run.failed(&error);
+                is_readable = false;
+            }
+        }
+        if !is_readable && place.view.segments().is_empty() {
+            return Ok(());
+        }
         self.run.seen.segments += place.view.segments().len() as u64;
+        let done = self.queries(&place);
+        self.run.seen.files += place.view.reads().files();
+        self.run.seen.bytes += place.view.reads().bytes();
+        done
+    }
+
+    fn queries(&mut self, place: &Place<'_>) -> Result<(), Failed> {
         let queries = self.args.offset.iter().map(|offset| Query::Offset(*offset)).chain(self.args.timestamp.clone());
         for query in queries {
-            self.one(&place, &query)?;
+            self.one(place, &query)?;
         }
-        self.keys(&place)
+        self.keys(place)
     }
 
     /// What the log dir's checkpoints say about a partition.
-    fn checkpointed(&mut self, dir: &PartitionDir) -> Checkpointed {
-        let (Some(log_dir), Some(name)) = (log_dir_of(&dir.path), &dir.name) else { return Checkpointed::default() };
+    fn checkpointed(&mut self, dir: &PartitionDir, log_dir: Option<PathBuf>) -> Checkpointed {
+        let (Some(log_dir), Some(name)) = (log_dir, &dir.name) else { return Checkpointed::default() };
         if let Some((_, checkpoints)) = self.log_dirs.iter().find(|(known, _)| *known == log_dir) {
             return checkpoints.of(name);
         }
@@ -276,18 +214,31 @@ impl Lookup<'_> {
         let found = match (method, broker) {
             (Method::Broker, Some((broker, _))) => broker,
             (_, Some((broker, cause))) => {
-                let truth = self.by_truth(place, query)?;
+                let truth = self.by_truth(place, query, Reading::Scan)?;
                 self.show(place, query, &truth)?;
+                let by_index = self.by_truth(place, query, Reading::Checked)?;
+                let mut is_index_at_fault = self.is_index_at_fault(place, &by_index.trace);
                 if !is_same(query, &broker.answer, &truth.answer) {
-                    let about = self.about(place, query);
                     let cause = cause.filter(|_| !broker.answer.found || broker.answer.reason.is_none());
+                    let (file, is_of_log) = file_at_fault(place, query, &broker, &truth);
+                    let next_step = match (cause, is_of_log) {
+                        (Some(_), _) => None,
+                        (None, true) => Some(format!("kfsck check {} has more", place.dir)),
+                        (None, false) => Some(format!("kfsck verify-index {} has more", place.dir)),
+                    };
+                    is_index_at_fault |= next_step.is_some() && !is_of_log;
+                    let why = Why { file: &file, cause, next_step: next_step.as_deref() };
+                    let about = self.about(place, query);
                     let (reporter, out) = (&mut self.run.reporter, &mut self.run.output.buffer);
-                    lookup::broker_differs(reporter, out, &about, &broker.answer, &truth.answer, cause);
+                    lookup::broker_differs(reporter, out, &about, &broker.answer, &truth.answer, &why);
                     self.run.damage();
+                }
+                if is_index_at_fault {
+                    self.note_index(place);
                 }
                 return self.run.output.drain().map_err(Failed::Say);
             }
-            (_, None) => self.by_truth(place, query)?,
+            (_, None) => self.by_truth(place, query, method.reading())?,
         };
         self.show(place, query, &found)
     }
@@ -313,12 +264,12 @@ impl Lookup<'_> {
         if !is_refused || reporter.format() != Format::Text {
             lookup::answer(reporter, out, &about, answer, &found.trace.steps, self.args.explain);
         }
-        if self.args.method == Method::Auto && found.trace.index_was_no_help() {
-            let name = place.name;
-            self.run.remark(format!(
-                "{name}: an offset index is missing or wrong and was passed over; kfsck verify-index {} has more",
-                place.dir
-            ));
+        if answer.reason == Some(BROKER_FAILS) {
+            self.run.damage();
+        }
+        self.tell_damage(place, &found.trace);
+        if self.args.method == Method::Auto && self.is_index_at_fault(place, &found.trace) {
+            self.note_index(place);
         }
         if let (Some((start, from)), Some(limit)) = (found.start, self.args.limit) {
             self.records(place, start, from, limit)?;
@@ -326,19 +277,18 @@ impl Lookup<'_> {
         self.run.output.drain().map_err(Failed::Say)
     }
 
-    fn by_truth(&mut self, place: &Place<'_>, query: &Query) -> Result<Found, Failed> {
-        let reading = self.args.method.reading();
+    fn by_truth(&mut self, place: &Place<'_>, query: &Query, reading: Reading) -> Result<Found, Failed> {
         let mut trace = Trace::default();
         let view = &place.view;
         let log_start = view.log_start_offset();
         Ok(match query {
             Query::Offset(offset) => {
                 let answer = truth::offset(view, *offset, reading, &mut trace)?;
-                self.of_offset(place, *offset, answer, trace)?
+                self.of_offset(place, *offset, answer, trace, None)?
             }
-            Query::Earliest => match truth::offset(view, log_start, reading, &mut trace)? {
+            Query::Earliest | Query::EarliestLocal => match truth::offset(view, log_start, reading, &mut trace)? {
                 answer @ OffsetAnswer::Batch { .. } => {
-                    let mut found = self.of_offset(place, log_start, answer, trace)?;
+                    let mut found = self.of_offset(place, log_start, answer, trace, None)?;
                     (found.answer.reason, found.answer.offset) = (None, Some(log_start));
                     found
                 }
@@ -350,12 +300,13 @@ impl Lookup<'_> {
             }
             Query::Timestamp(timestamp) => {
                 let record = truth::timestamp(view, *timestamp, reading, &mut trace)?;
-                self.of_record(place, record, trace)?
+                self.of_record(place, query, record, trace, None)?
             }
             Query::MaxTimestamp => {
                 let record = truth::max_timestamp(view, reading, &mut trace)?;
-                self.of_record(place, record, trace)?
+                self.of_record(place, query, record, trace, None)?
             }
+            Query::LatestTiered | Query::EarliestPendingUpload => not_tiered(trace),
             Query::Key(_) => Found { answer: Answer::default(), trace, start: None },
         })
     }
@@ -366,7 +317,7 @@ impl Lookup<'_> {
         let view = &place.view;
         let fails = |failure: &Failure, trace: Trace| {
             let words = format!("a broker fails here: {failure}");
-            (Found { answer: Answer::without_record(false, "brokerFails", words), trace, start: None }, None)
+            (Found { answer: Answer::without_record(false, BROKER_FAILS, words), trace, start: None }, None)
         };
         let mut loading = Trace::default();
         let broker = match Broker::start(view, &mut loading)? {
@@ -376,15 +327,15 @@ impl Lookup<'_> {
         let mut cause = None;
         let found = match query {
             Query::Offset(offset) => match broker.offset(*offset, &mut trace)? {
-                Ok(answer) => self.of_offset(place, *offset, answer, trace)?,
+                Ok(answer) => self.of_offset(place, *offset, answer, trace, Some(&broker))?,
                 Err(failure) => return Ok(fails(&failure, trace)),
             },
-            Query::Earliest => {
+            Query::Earliest | Query::EarliestLocal => {
                 let earliest_offset = broker.earliest()?;
                 let start = broker.log_start_offset();
                 match broker.offset(start, &mut trace)? {
                     Ok(answer @ OffsetAnswer::Batch { .. }) => {
-                        let mut found = self.of_offset(place, start, answer, trace)?;
+                        let mut found = self.of_offset(place, start, answer, trace, Some(&broker))?;
                         found.answer.reason = None;
                         (found.answer.offset, found.answer.leader_epoch) = (Some(start), earliest_offset.leader_epoch);
                         found
@@ -403,14 +354,15 @@ impl Lookup<'_> {
                     cause = self.cause(place, at, *timestamp, by_modification)?;
                 }
                 match broker.timestamp(*timestamp, &mut trace)? {
-                    Ok(record) => self.of_record(place, record, trace)?,
+                    Ok(record) => self.of_record(place, query, record, trace, Some(&broker))?,
                     Err(failure) => return Ok(fails(&failure, trace)),
                 }
             }
             Query::MaxTimestamp => match broker.max_timestamp(&mut trace)? {
-                Ok(record) => self.of_record(place, record.filter(|record| record.timestamp.is_some()), trace)?,
+                Ok(record) => self.of_record(place, query, record, trace, Some(&broker))?,
                 Err(failure) => return Ok(fails(&failure, trace)),
             },
+            Query::LatestTiered | Query::EarliestPendingUpload => not_tiered(trace),
             Query::Key(_) => Found { answer: Answer::default(), trace, start: None },
         };
         Ok((found, cause))
@@ -437,13 +389,15 @@ impl Lookup<'_> {
         target: Offset,
         answer: OffsetAnswer,
         trace: Trace,
+        broker: Option<&Broker<'_, '_>>,
     ) -> Result<Found, Failed> {
         let nothing =
             |reason, words, trace| Found { answer: Answer::without_record(false, reason, words), trace, start: None };
         Ok(match answer {
             OffsetAnswer::Batch { batch, is_behind_damage } => {
-                let mut found = self.of_batch(place, batch, target, trace)?;
-                if is_behind_damage {
+                let mut found = self.of_batch(place, batch, |record| record.offset >= target, trace, broker)?;
+                if found.answer.reason.is_some() {
+                } else if is_behind_damage {
                     found.answer.reason = Some("behindDamage");
                     found.answer.words = Some(format!("{target} may be in damaged bytes before it"));
                 } else if found.answer.offset.is_some_and(|offset| offset != target) {
@@ -482,35 +436,59 @@ impl Lookup<'_> {
         })
     }
 
-    fn of_record(&mut self, place: &Place<'_>, record: Option<RecordPlace>, trace: Trace) -> Result<Found, Failed> {
-        match record {
-            Some(record) => self.of_batch(place, record.batch, record.offset, trace),
-            None => {
-                let words = "no record is as new as that".to_owned();
-                Ok(Found { answer: Answer::without_record(false, "noneAtOrAfter", words), trace, start: None })
-            }
+    fn of_record(
+        &mut self,
+        place: &Place<'_>,
+        query: &Query,
+        record: Option<RecordPlace>,
+        trace: Trace,
+        broker: Option<&Broker<'_, '_>>,
+    ) -> Result<Found, Failed> {
+        let asks_for_most = *query == Query::MaxTimestamp;
+        let Some(found) = record else {
+            let answer = match asks_for_most {
+                true => Answer::without_record(false, "noTimestamp", "no record has a largest timestamp".to_owned()),
+                false => Answer::without_record(false, "noneAtOrAfter", "no record is as new as that".to_owned()),
+            };
+            return Ok(Found { answer, trace, start: None });
+        };
+        let is_it = |record: &Record<'_>| (record.offset, record.timestamp) == (found.offset, found.timestamp);
+        let mut of_record = self.of_batch(place, found.batch, is_it, trace, broker)?;
+        let answer = &mut of_record.answer;
+        (answer.offset, answer.timestamp) = (Some(found.offset), found.timestamp);
+        if asks_for_most && found.timestamp.is_none() {
+            answer.reason = Some("noTimestamp");
+            answer.words = Some("no record has a timestamp, and this is the first".to_owned());
         }
+        Ok(of_record)
     }
 
-    /// A batch that was found, with the first record at or above `from` that is in it or behind it.
-    fn of_batch(&mut self, place: &Place<'_>, batch: BatchPlace, from: Offset, trace: Trace) -> Result<Found, Failed> {
+    /// A batch that was found, with the first record that `is_wanted` in it or behind it: of those that are intact, or of
+    /// those that `broker` sends.
+    fn of_batch(
+        &mut self,
+        place: &Place<'_>,
+        batch: BatchPlace,
+        is_wanted: impl Fn(&Record<'_>) -> bool,
+        mut trace: Trace,
+        broker: Option<&Broker<'_, '_>>,
+    ) -> Result<Found, Failed> {
         let segment = place.view.segments().get(batch.segment).map(|segment| segment.base_offset);
         let mut answer = Answer {
             found: true,
             segment,
             position: Some(batch.position.0),
             size_in_bytes: Some(batch.header.size_in_bytes()),
-            batch: Some((batch.header.base_offset(), batch.header.last_offset())),
+            batch: Some((first_offset(&place.view, batch)?, batch.header.last_offset())),
             leader_epoch: batch.header.partition_leader_epoch(),
             ..Answer::default()
         };
         let (mut text, mut json) = (Vec::new(), Vec::new());
         let mut start = None;
         let (lines, run) = (&mut self.lines, &mut self.run);
-        each_record_from(&place.view, batch, from, |at, record| {
-            let Some(file) = place.view.segments().get(at.segment).map(|segment| path_text(&segment.path())) else {
-                return ControlFlow::Break(());
-            };
+        let mut take = |at: &BatchPlace, record: &Record<'_>| {
+            let file = place.view.segments().get(at.segment).map(|segment| path_text(&segment.path()));
+            let file = file.unwrap_or_default();
             start = Some((*at, record.offset));
             answer.offset = Some(record.offset);
             answer.timestamp = record.timestamp;
@@ -519,8 +497,25 @@ impl Lookup<'_> {
             let control = control_of(at, record);
             lines.json(&mut json, record, control.as_ref());
             lines.text(&mut text, record, control.as_ref(), run.reporter.zone());
-            ControlFlow::Break(())
-        })?;
+        };
+        match broker {
+            None => each_record_from(&place.view, batch, Offset(0), &mut trace, |at, record| {
+                if !is_wanted(record) {
+                    return ControlFlow::Continue(());
+                }
+                take(at, record);
+                ControlFlow::Break(())
+            })?,
+            Some(broker) => {
+                // A broker leaves checksums to those who get the bytes.
+                verify(&place.view, batch, &mut trace)?;
+                let sent = broker.of_first_record(batch, |at, record| is_wanted(record).then(|| take(at, record)))?;
+                if let Err(failure) = sent {
+                    answer.reason = Some("unreadable");
+                    answer.words = Some(format!("which a broker sends, and nobody can read: {failure}"));
+                }
+            }
+        }
         self.run.seen.records += u64::from(start.is_some());
         answer.record =
             String::from_utf8(json).ok().map(|json| json.trim_end().to_owned()).filter(|json| !json.is_empty());
@@ -534,8 +529,9 @@ impl Lookup<'_> {
     fn records(&mut self, place: &Place<'_>, start: BatchPlace, from: Offset, limit: u64) -> Result<(), Failed> {
         let mut left = limit;
         let mut failed = None;
+        let mut trace = Trace::default();
         let (lines, run) = (&mut self.lines, &mut self.run);
-        each_record_from(&place.view, start, from, |at, record| {
+        each_record_from(&place.view, start, from, &mut trace, |at, record| {
             if left == 0 || signals::is_stopped() {
                 return ControlFlow::Break(());
             }
@@ -559,6 +555,7 @@ impl Lookup<'_> {
                 }
             }
         })?;
+        self.tell_damage(place, &trace);
         failed.map_or(Ok(()), |error| Err(Failed::Say(error)))
     }
 
@@ -578,7 +575,7 @@ impl Lookup<'_> {
                 self.show(place, &query, &Found { answer, trace: trace.clone(), start: None })?;
             }
             for record in places {
-                let found = self.of_batch(place, record.batch, record.offset, trace.clone())?;
+                let found = self.of_record(place, &query, Some(record), trace.clone(), None)?;
                 self.show(place, &query, &found)?;
             }
         }
@@ -587,11 +584,12 @@ impl Lookup<'_> {
 }
 
 const OUT_OF_RANGE: &str = "outOfRange";
+const BROKER_FAILS: &str = "brokerFails";
 
 /// Whether two answers say the same of the log.
 fn is_same(query: &Query, broker: &Answer, truth: &Answer) -> bool {
     // With the ends of a log a broker tells the epoch that its leader epoch file has for them, which no batch tells.
-    if matches!(query, Query::Earliest | Query::Latest) {
+    if matches!(query, Query::Earliest | Query::EarliestLocal | Query::Latest) {
         return (broker.found, broker.offset) == (truth.found, truth.offset);
     }
     let told = |answer: &Answer| {
@@ -609,6 +607,11 @@ fn earliest(offset: Offset, leader_epoch: Option<i32>, trace: Trace) -> Found {
     let mut answer = Answer::without_record(true, "logEnd", "the log start, and no record is there".to_owned());
     (answer.offset, answer.leader_epoch) = (Some(offset), leader_epoch);
     Found { answer, trace, start: None }
+}
+
+fn not_tiered(trace: Trace) -> Found {
+    let words = "no tiered storage is known of this log".to_owned();
+    Found { answer: Answer::without_record(false, "noTieredStorage", words), trace, start: None }
 }
 
 fn latest(offset: Offset, leader_epoch: Option<i32>, place: &Place<'_>, trace: Trace) -> Found {

@@ -13,12 +13,22 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
     if let Ok(milliseconds) = text.parse::<i64>() {
         return Ok(milliseconds);
     }
+    // As a time behind the year 9999 is printed.
+    if let Some(milliseconds) = text.strip_suffix("ms").and_then(|digits| digits.parse::<u64>().ok())
+        && let Ok(milliseconds) = milliseconds.try_into()
+    {
+        return Ok(milliseconds);
+    }
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(timestamp.as_millisecond());
     }
-    let civil = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
-    if let Some(zoned) = civil.ok().and_then(|civil| civil.to_zoned(TimeZone::UTC).ok()) {
-        return Ok(zoned.timestamp().as_millisecond());
+    // With a `Z` only the last day of the year 9999 gets here, on which somewhere the year 10000 has begun.
+    let text_of_civil = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+    let civil = text_of_civil.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
+    if let Ok(civil) = civil {
+        let since = civil.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+        let (seconds, ms) = (since.as_secs(), i64::from(since.subsec_nanos()).div_euclid(1_000_000));
+        return Ok(seconds * 1000 + ms);
     }
     let days = |text: &str| text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok());
     let back = text.strip_prefix('-').and_then(|text| match days(text) {
@@ -108,6 +118,12 @@ mod tests {
         assert_eq!(parse_time("2025-11-20T10:00:00+01:00"), Ok(1_763_629_200_000));
         assert_eq!(parse_time("2025-11-20T09:00"), Ok(1_763_629_200_000));
         assert_eq!(parse_time("2025-11-20"), Ok(1_763_596_800_000));
+        assert_eq!(parse_time("1969-12-31T23:59:59.999"), Ok(-1));
+        // What `date --utc +%s` says; times that are printed like this are taken like this.
+        assert_eq!(parse_time("9999-12-30T22:00:00.001Z"), Ok(253_402_207_200_001));
+        assert_eq!(parse_time("9999-12-31T23:59:59.999Z"), Ok(253_402_300_799_999));
+        assert_eq!(parse_time("9999-12-31"), Ok(253_402_214_400_000));
+        assert_eq!(parse_time("253402300800000ms"), Ok(253_402_300_800_000));
         assert_eq!(parse_time("-1"), Ok(-1));
         let now = Timestamp::now().as_millisecond();
         for (text, back) in [("-2h", 7_200_000), ("-30m", 1_800_000), ("-1d", 86_400_000), ("-1h30m", 5_400_000)] {

@@ -10,7 +10,7 @@ use crate::format::batch::BatchHeader;
 use crate::format::control::ControlRecord;
 use crate::format::record::Record;
 use crate::format::{Offset, Position};
-use crate::scan::{Damage, DamageReason};
+use crate::scan::{Damage, DamageReason, ScanEnd};
 
 /// One file, named once before its lines. `words` tell people what the lines below are about.
 pub fn file(
@@ -339,6 +339,33 @@ pub struct Damaged<'a> {
     pub words: &'a str,
     /// Where the log goes on.
     pub next_intact: Option<Position>,
+    /// Whether the line must name the file, because none before it does, and what to do then.
+    pub next_step: Option<&'a str>,
+}
+
+impl<'a> Damaged<'a> {
+    /// What a walk over `file` ended at; `words` is [`end_words`] of the same.
+    pub fn of_end(file: &'a str, end: &ScanEnd, words: &'a str) -> Option<Self> {
+        let (position, length, reason, next_intact) = match end {
+            ScanEnd::CleanEof | ScanEnd::Stopped => return None,
+            ScanEnd::TornTail { position, length } => (*position, *length, "tornTail", None),
+            ScanEnd::ZeroFill { position, length } => (*position, *length, "zeroFill", None),
+            ScanEnd::Damaged(damage) => (damage.position, damage.length, damage.reason.name(), damage.next_intact),
+        };
+        Some(Self { file, position, length, reason, words, next_intact, next_step: None })
+    }
+}
+
+/// How a walk ended, for people.
+pub fn end_words(end: &ScanEnd) -> String {
+    match end {
+        ScanEnd::CleanEof | ScanEnd::Stopped => String::new(),
+        ScanEnd::TornTail { .. } => "the last batch was not written to its end".to_owned(),
+        ScanEnd::ZeroFill { .. } => {
+            "zeros up to the end of the file: preallocated, or lost in a power failure".to_owned()
+        }
+        ScanEnd::Damaged(damage) => damage_words(damage),
+    }
 }
 
 /// Damage as a line of its own.
@@ -347,7 +374,17 @@ pub fn damaged(reporter: &mut Reporter, out: &mut Vec<u8>, damaged: &Damaged<'_>
         Some(next) => format!("goes on at position {next}"),
         None => "nothing intact follows".to_owned(),
     };
-    let line = format!("damaged  position {}  {} B  {}; {goes_on}", damaged.position, damaged.length, damaged.words);
+    let mut line = b"damaged  ".to_vec();
+    if damaged.next_step.is_some() {
+        text::escaped(&mut line, damaged.file.as_bytes());
+        line.extend_from_slice(b"  ");
+    }
+    let words = format!("position {}  {} B  {}; {goes_on}", damaged.position, damaged.length, damaged.words);
+    line.extend_from_slice(words.as_bytes());
+    if let Some(next_step) = damaged.next_step {
+        line.extend_from_slice(b"; ");
+        text::escaped(&mut line, next_step.as_bytes());
+    }
     let fields = [
         Field::json_only("file", Value::Word(damaged.file)),
         Field::new("position", "damaged at", Value::Unsigned(damaged.position.0)),
@@ -361,13 +398,13 @@ pub fn damaged(reporter: &mut Reporter, out: &mut Vec<u8>, damaged: &Damaged<'_>
         ),
     ];
     let mut row = Row::new("damaged", &fields);
-    row.text = Some(line.as_bytes());
+    row.text = Some(&line);
     row.tone = Some(Tone::Bad);
     reporter.row(out, &row);
 }
 
 /// What is wrong, for people.
-pub fn damage_words(damage: &Damage) -> String {
+fn damage_words(damage: &Damage) -> String {
     match damage.reason {
         DamageReason::Frame(error) => format!("no batch begins here: {error}"),
         DamageReason::BeyondEnd { size_in_bytes, left } => {

@@ -3,7 +3,8 @@
 use super::reporter::{Format, Reporter, Tone};
 use super::row::{Field, Row, Value};
 use super::{json, text, time};
-use crate::format::Offset;
+use crate::format::{Offset, Position};
+use crate::scan::ScanEnd;
 use crate::scan::locate::Step;
 use jiff::tz::TimeZone;
 
@@ -20,6 +21,12 @@ pub enum Query {
     Latest,
     /// The record with the largest timestamp.
     MaxTimestamp,
+    /// The log start offset of the local log.
+    EarliestLocal,
+    /// The last offset in tiered storage.
+    LatestTiered,
+    /// The first offset that is still to go to tiered storage.
+    EarliestPendingUpload,
     /// A record with this key.
     Key(Vec<u8>),
 }
@@ -41,9 +48,7 @@ impl Query {
                 out.extend_from_slice(b"{\"timestamp\":");
                 json::int(&mut out, *timestamp);
             }
-            Self::Earliest => out.extend_from_slice(b"{\"timestamp\":\"earliest\""),
-            Self::Latest => out.extend_from_slice(b"{\"timestamp\":\"latest\""),
-            Self::MaxTimestamp => out.extend_from_slice(b"{\"timestamp\":\"max-timestamp\""),
+            _ => out.extend_from_slice(format!("{{\"timestamp\":\"{}\"", self.name()).as_bytes()),
         }
         out.push(b'}');
         String::from_utf8_lossy(&out).into_owned()
@@ -58,15 +63,26 @@ impl Query {
                 out.extend_from_slice(b"timestamp ");
                 time::zoned(&mut out, *timestamp, zone);
             }
-            Self::Earliest => return "earliest".to_owned(),
-            Self::Latest => return "latest".to_owned(),
-            Self::MaxTimestamp => return "max-timestamp".to_owned(),
             Self::Key(key) => {
                 out.extend_from_slice(b"key ");
                 text::quoted(&mut out, key);
             }
+            _ => return self.name().to_owned(),
         }
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// What has neither number nor text.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+            Self::MaxTimestamp => "max-timestamp",
+            Self::EarliestLocal => "earliest-local",
+            Self::LatestTiered => "latest-tiered",
+            Self::EarliestPendingUpload => "earliest-pending-upload",
+            Self::Offset(_) | Self::Timestamp(_) | Self::Key(_) => "",
+        }
     }
 }
 
@@ -229,15 +245,26 @@ pub fn answer(
     reporter.row(out, &row);
 }
 
-/// The finding that a broker answers otherwise than the log demands. `cause` is a short name for why, where it is known.
+/// Why a broker answers otherwise than the log demands.
+pub struct Why<'a> {
+    /// The file at fault, or that the broker went by.
+    pub file: &'a str,
+    /// A short name, where Kafka's own way to look is the reason.
+    pub cause: Option<&'a str>,
+    /// What to do.
+    pub next_step: Option<&'a str>,
+}
+
+/// The finding that a broker answers otherwise than the log demands.
 pub fn broker_differs(
     reporter: &mut Reporter,
     out: &mut Vec<u8>,
     about: &About<'_>,
     broker: &Answer,
     truth: &Answer,
-    cause: Option<&str>,
+    why: &Why<'_>,
 ) {
+    let Why { file, cause, next_step } = *why;
     let says = |answer: &Answer| match answer.found {
         true => answer.place(None),
         false => format!("not found ({})", answer.words.as_deref().unwrap_or("nothing there")),
@@ -258,14 +285,21 @@ pub fn broker_differs(
     // What follows from Kafka's own way to look is not mended by other indexes.
     let repair = if cause.is_some() { "none" } else { "safe" };
     let mut line = b"  error  ".to_vec();
-    line.extend_from_slice(format!("{BROKER_DIFFERS}  {message}").as_bytes());
+    line.extend_from_slice(format!("{BROKER_DIFFERS}  ").as_bytes());
+    text::escaped(&mut line, file.as_bytes());
+    line.extend_from_slice(format!("  {message}").as_bytes());
     if let Some(cause) = cause {
         line.extend_from_slice(format!("  ({})", cause_words(cause)).as_bytes());
+    }
+    if let Some(next_step) = next_step {
+        line.extend_from_slice(b"; ");
+        text::escaped(&mut line, next_step.as_bytes());
     }
     let fields = [
         Field::new("id", "finding", Value::Word(BROKER_DIFFERS)),
         Field::new("severity", "severity", Value::Word("error")),
         Field::new("partition", "partition", Value::Text(about.partition)),
+        Field::new("file", "file", Value::Text(file)),
         Field::new("repair", "repair", Value::Word(repair)),
         Field::new("message", "message", Value::Text(&message)),
         Field::json_only("details", Value::Json(&details)),
@@ -306,6 +340,14 @@ fn via(steps: &[Step]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
+fn place_of(end: &ScanEnd) -> (Position, u64) {
+    match end {
+        ScanEnd::CleanEof | ScanEnd::Stopped => (Position(0), 0),
+        ScanEnd::TornTail { position, length } | ScanEnd::ZeroFill { position, length } => (*position, *length),
+        ScanEnd::Damaged(damage) => (damage.position, damage.length),
+    }
+}
+
 fn step_json(step: &Step) -> String {
     let slot = |slot: Option<usize>| slot.map_or("null".to_owned(), |slot| slot.to_string());
     match *step {
@@ -341,8 +383,19 @@ fn step_json(step: &Step) -> String {
         Step::Recovered { segment, size_in_bytes } => {
             format!("{{\"step\":\"recovered\",\"segment\":{segment},\"sizeInBytes\":{size_in_bytes}}}")
         }
-        Step::Unreadable { segment, position } => {
-            format!("{{\"step\":\"unreadable\",\"segment\":{segment},\"position\":{position}}}")
+        Step::Unreadable { segment, position, size_in_bytes } => format!(
+            "{{\"step\":\"unreadable\",\"segment\":{segment},\"position\":{position},\"sizeInBytes\":{size_in_bytes}}}"
+        ),
+        Step::Damaged { segment, ref end } => {
+            let (position, length) = place_of(end);
+            format!("{{\"step\":\"damaged\",\"segment\":{segment},\"position\":{position},\"length\":{length}}}")
+        }
+        Step::TimeEntryRefused { segment, slot, offset, timestamp } => format!(
+            "{{\"step\":\"timeEntryRefused\",\"segment\":{segment},\"slot\":{slot},\"offset\":{offset},\
+             \"timestamp\":{timestamp}}}"
+        ),
+        Step::NoTimeIndex { segment, exists } => {
+            format!("{{\"step\":\"noTimeIndex\",\"segment\":{segment},\"exists\":{exists}}}")
         }
     }
 }
@@ -391,8 +444,18 @@ fn step_words(step: &Step, zone: &TimeZone) -> String {
         Step::Recovered { segment, size_in_bytes } => format!(
             "segment {segment} has no offset index: a broker recovers it when it starts, and keeps {size_in_bytes} bytes"
         ),
-        Step::Unreadable { segment, position } => {
+        Step::Unreadable { segment, position, .. } => {
             format!("segment {segment}: the records of the batch at position {position} cannot be read")
         }
+        Step::Damaged { segment, ref end } => {
+            let (position, length) = place_of(end);
+            format!("segment {segment}: {length} bytes at position {position} are no intact batch")
+        }
+        Step::TimeEntryRefused { segment, slot, offset, timestamp } => format!(
+            "segment {segment}: time index entry {slot} ({} → offset {offset}) does not lead to the answer",
+            zoned(timestamp)
+        ),
+        Step::NoTimeIndex { segment, exists: true } => format!("segment {segment}: the time index has no entry"),
+        Step::NoTimeIndex { segment, exists: false } => format!("segment {segment} has no time index"),
     }
 }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::log::{self, Damaged, damage_words};
+use super::log::{self, Damaged, end_words};
 use super::reporter::{Format, Reporter};
 use super::row::{Field, Row, Value, path, path_text};
 use super::size;
 use crate::format::file_name::DirState;
 use crate::format::{Offset, Position};
+use crate::scan::ScanEnd;
 use crate::scan::overview::{Flaw, PartitionFacts, SegmentFacts};
-use crate::scan::{Damage, ScanEnd};
 use crate::store::StoreError;
 use crate::store::partition::PartitionName;
 
@@ -83,29 +83,10 @@ pub fn flaws(reporter: &mut Reporter, out: &mut Vec<u8>, flaws: &[Flaw]) {
     for flaw in flaws {
         match flaw {
             Flaw::Log { path, end, .. } => {
-                let (position, length, reason, words) = match end {
-                    ScanEnd::CleanEof | ScanEnd::Stopped => continue,
-                    ScanEnd::TornTail { position, length } => {
-                        (*position, *length, "tornTail", "the last batch was not written to its end".to_owned())
-                    }
-                    ScanEnd::ZeroFill { position, length } => {
-                        let words = "zeros up to the end of the file: preallocated, or lost in a power failure";
-                        (*position, *length, "zeroFill", words.to_owned())
-                    }
-                    ScanEnd::Damaged(damage) => {
-                        (damage.position, damage.length, damage.reason.name(), damage_words(damage))
-                    }
-                };
-                let next_intact = match end {
-                    ScanEnd::Damaged(Damage { next_intact, .. }) => *next_intact,
-                    _ => None,
-                };
-                let file = path_text(path);
-                log::damaged(
-                    reporter,
-                    out,
-                    &Damaged { file: &file, position, length, reason, words: &words, next_intact },
-                );
+                let (file, words) = (path_text(path), end_words(end));
+                if let Some(line) = Damaged::of_end(&file, end, &words) {
+                    log::damaged(reporter, out, &line);
+                }
             }
             Flaw::LeaderEpochs { path, error } => unreadable_lines(reporter, out, path, error.position, error),
             // What numbers of the partition's own line say.

@@ -284,6 +284,20 @@ enum Step {
     End(ScanEnd),
 }
 
+/// The header of the batch at `position`, if one begins there that `fits`, lies inside the file and holds its checksum.
+pub(super) fn intact_header(
+    window: &mut Window<'_>,
+    position: u64,
+    fits: impl FnOnce(&BatchHeader) -> bool,
+) -> Result<Option<BatchHeader>, StoreError> {
+    let Some(left) = window.storage().len().checked_sub(position) else { return Ok(None) };
+    let Ok(header) = BatchHeader::read(window.at(position, RECORD_BATCH_OVERHEAD as u64)?) else { return Ok(None) };
+    if header.check().is_err() || header.size_in_bytes() > left || !fits(&header) {
+        return Ok(None);
+    }
+    Ok((streamed_crc(window, position, &header)? == header.crc()).then_some(header))
+}
+
 /// The checksum of the batch at `position`, which must lie inside the file, without holding it.
 pub(super) fn streamed_crc(window: &mut Window<'_>, position: u64, header: &BatchHeader) -> Result<u32, StoreError> {
     let mut checksum = header.checksum();

@@ -17,9 +17,9 @@ mod view;
 
 pub use trace::{Step, Trace};
 pub use truth::{OffsetAnswer, Reading};
-pub use view::{BatchPlace, PartitionView, RecordPlace, Segment, each_record_from};
+pub use view::{BatchPlace, PartitionView, Reads, RecordPlace, Segment, each_record_from, first_offset, verify};
 
-use super::batch_scan::streamed_crc;
+use super::batch_scan::intact_header;
 use super::resync::{LEAST_ZERO_FILL, LONGEST_RUN_IN_A_VALUE, LogSoFar};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
 use crate::format::offset_index::OffsetIndex;
@@ -77,15 +77,8 @@ pub(super) fn begins_at_or_below(
     position: Position,
     offset: Offset,
 ) -> Result<bool, StoreError> {
-    let length = window.storage().len();
-    if position.0 >= length {
-        return Ok(false);
-    }
-    let Ok(header) = BatchHeader::read(window.at(position.0, RECORD_BATCH_OVERHEAD as u64)?) else { return Ok(false) };
-    let fits = header.check().is_ok()
-        && header.size_in_bytes() <= length - position.0
-        && header.base_offset().is_some_and(|base| base <= offset);
-    Ok(fits && streamed_crc(window, position.0, &header)? == header.crc())
+    let begins_below = |header: &BatchHeader| header.base_offset().is_some_and(|base| base <= offset);
+    Ok(intact_header(window, position.0, begins_below)?.is_some())
 }
 
 #[cfg(test)]

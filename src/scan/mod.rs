@@ -8,9 +8,12 @@ pub mod kafka_walk;
 pub mod locate;
 pub mod overview;
 pub mod producer_facts;
+pub mod producer_state;
+pub mod recover;
 pub mod resync;
 pub mod segment_ends;
 pub mod segment_facts;
+pub mod start;
 pub mod transactions;
 
 pub use batch_scan::{BatchScan, Damage, DamageReason, ScanEnd, ScanOptions, ScannedBatch, Verify};

@@ -15,7 +15,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::batch_scan::{LEAST_HEADER, streamed_crc};
+use super::batch_scan::{LEAST_HEADER, intact_header};
 use crate::format::Offset;
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
 use crate::format::bytes::{Reader, i64_at};
@@ -300,12 +300,12 @@ impl Search<'_, '_> {
 
     /// The header of the batch at `position`, if it is intact and can belong to this log.
     fn intact(&mut self, position: u64) -> Result<Option<BatchHeader>, StoreError> {
-        let Some(header) = self.header_at(position)?.filter(|header| self.fits(position, header)) else {
-            return Ok(None);
-        };
-        self.work += header.size_in_bytes();
-        let computed = streamed_crc(self.window, position, &header)?;
-        Ok((computed == header.crc()).then_some(header))
+        let (so_far, work) = (self.so_far, &mut self.work);
+        intact_header(self.window, position, |header| {
+            let fits = so_far.continues_with_fields(header);
+            *work += if fits { header.size_in_bytes() } else { 0 };
+            fits
+        })
     }
 
     /// Follows the batches from `position` on, of which the first is intact, to where they end.

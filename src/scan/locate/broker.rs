@@ -18,10 +18,12 @@ use super::epochs;
 use super::read::LogReader;
 use super::trace::{Step, Trace};
 use super::truth::OffsetAnswer;
-use super::view::{BatchPlace, PartitionView, RecordPlace, Segment, first_record};
-use crate::format::batch::{BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_LENGTH, LOG_OVERHEAD};
+use super::view::{BatchPlace, PartitionView, RecordPlace, Segment, first_record, of_first_record};
+use crate::format::batch::{
+    BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_LENGTH, LOG_OVERHEAD, RECORD_BATCH_OVERHEAD,
+};
 use crate::format::bytes::i32_at;
-use crate::format::record::RecordError;
+use crate::format::record::{Record, RecordError};
 use crate::format::{Offset, Position};
 use crate::scan::{BatchScan, ScanOptions};
 use crate::store::StoreError;
@@ -48,6 +50,17 @@ pub enum Failure {
         position: Position,
         /// What is missing.
         cause: FrameError,
+    },
+    /// A magic below 0 stands where the timestamp or the wrapped messages are asked for (`IllegalArgumentException`,
+    /// `InvalidRecordException`).
+    #[error("the message at position {position} of segment {segment} has the magic {magic}")]
+    Magic {
+        /// Base offset of the segment.
+        segment: Offset,
+        /// Where the message begins.
+        position: Position,
+        /// Its magic.
+        magic: i8,
     },
     /// An index entry has a negative position (`IllegalArgumentException`).
     #[error("an entry of the offset index of segment {segment} has the position {position}")]
@@ -212,6 +225,34 @@ impl<'v, 'a> Broker<'v, 'a> {
         Ok(OffsetAnswer::NothingBehind { log_end_offset })
     }
 
+    /// What `pick` makes of the first record that it takes, in the order in which a broker sends records from the batch
+    /// `start` on: its checksums are for those who receive them.
+    ///
+    /// Errors: a file could not be read.
+    pub fn of_first_record<T>(
+        &self,
+        start: BatchPlace,
+        mut pick: impl FnMut(&BatchPlace, &Record<'_>) -> Option<T>,
+    ) -> BrokerAnswer<Option<T>> {
+        let mut from = start.position.0;
+        let mut search = || {
+            for at in start.segment..self.view.segments().len() {
+                let mut batches = self.batches_from(at, from, &mut Trace::default())?;
+                from = 0;
+                while let Some(place) = batches.next()? {
+                    let picked = of_first_record(&mut batches.reader, place, |record| pick(&place, record))?;
+                    let (segment, position) = (batches.segment, place.position);
+                    let picked = picked.map_err(|cause| Failure::Records { segment, position, cause })?;
+                    if picked.is_some() {
+                        return Ok(picked);
+                    }
+                }
+            }
+            Ok(None)
+        };
+        answer(search())
+    }
+
     /// The first record at or after `timestamp` (milliseconds, not negative) in the first segment whose largest timestamp
     /// reaches it. Later segments are not tried.
     ///
@@ -258,7 +299,7 @@ impl<'v, 'a> Broker<'v, 'a> {
         let mut batches = self.batches(at, from.max(self.log_start_offset), trace)?;
         let found = loop {
             let Some(place) = batches.next()? else { break None };
-            if stored(place.header.max_timestamp()) < timestamp {
+            if stored(batches.max_timestamp(place)?) < timestamp {
                 continue;
             }
             let record = batches
@@ -296,7 +337,7 @@ impl<'v, 'a> Broker<'v, 'a> {
         let mut batches = self.batches(at, offset, trace)?;
         let found = loop {
             let Some(place) = batches.next()? else { break None };
-            if stored(place.header.max_timestamp()) == timestamp {
+            if stored(batches.max_timestamp(place)?) == timestamp {
                 break match place.header.magic() {
                     0 => None,
                     _ => batches.first_record(place, |time, _| stored(time) == timestamp)?,
@@ -333,7 +374,7 @@ impl<'v, 'a> Broker<'v, 'a> {
         let Some(start) = self.translate_offset(at, last_in_index, &mut Trace::default())? else {
             return Ok(base_offset);
         };
-        let mut batches = self.batches_from(at, segment, start.position.0, trace)?;
+        let mut batches = self.batches_from(at, start.position.0, trace)?;
         let mut end = base_offset;
         while let Some(place) = batches.next()? {
             end = Offset(place.header.last_offset().0.saturating_add(1));
@@ -345,7 +386,9 @@ impl<'v, 'a> Broker<'v, 'a> {
     ///
     /// Source: Kafka `LogSegment.translateOffset`, `FileRecords.searchForOffsetFromPosition`.
     fn translate_offset(&self, at: usize, target: Offset, trace: &mut Trace) -> Result<Option<BatchPlace>, Trouble> {
-        let mut batches = self.batches(at, target, trace)?;
+        // Only here does Kafka take a negative position for the start of the file.
+        let start = self.start_by_index(at, target, trace)?.max(0).unsigned_abs();
+        let mut batches = self.batches_from(at, start, trace)?;
         let mut before: Option<BatchPlace> = None;
         let found = loop {
             let Some(place) = batches.next()? else {
@@ -366,9 +409,15 @@ impl<'v, 'a> Broker<'v, 'a> {
 
     /// The batches of a segment from where its offset index leads for `target`.
     fn batches(&self, at: usize, target: Offset, trace: &mut Trace) -> Result<Batches, Trouble> {
-        let Some(segment) = self.view.segments().get(at) else {
-            return Err(StoreError::NothingThere { path: std::path::PathBuf::new() }.into());
-        };
+        let position = self.start_by_index(at, target, trace)?;
+        let segment = self.view.segments().get(at).map_or(Offset(0), |segment| segment.base_offset);
+        let start = u64::try_from(position).map_err(|_| Failure::NegativePosition { segment, position })?;
+        Ok(self.batches_from(at, start, trace)?)
+    }
+
+    /// Where the offset index of a segment leads for `target`, as stored.
+    fn start_by_index(&self, at: usize, target: Offset, trace: &mut Trace) -> Result<i64, StoreError> {
+        let Some(segment) = self.view.segments().get(at) else { return Ok(0) };
         let (mut offset, mut position, mut slot) = (segment.base_offset, 0, None);
         if let Some(mut index) = segment.offset_index()? {
             slot = index.offset_floor(target, index.offset_slots())?;
@@ -377,18 +426,13 @@ impl<'v, 'a> Broker<'v, 'a> {
             }
         }
         trace.add(Step::OffsetIndexEntry { segment: segment.base_offset, slot, offset, position });
-        let start = u64::try_from(position)
-            .map_err(|_| Failure::NegativePosition { segment: segment.base_offset, position })?;
-        Ok(self.batches_from(at, segment, start, trace)?)
+        Ok(position)
     }
 
-    fn batches_from(
-        &self,
-        at: usize,
-        segment: &Segment<'_>,
-        start: u64,
-        trace: &mut Trace,
-    ) -> Result<Batches, StoreError> {
+    fn batches_from(&self, at: usize, start: u64, trace: &mut Trace) -> Result<Batches, StoreError> {
+        let Some(segment) = self.view.segments().get(at) else {
+            return Err(StoreError::NothingThere { path: std::path::PathBuf::new() });
+        };
         let reader = segment.reader()?;
         let end = match segment.has_offset_index() {
             true => reader.len(),
@@ -467,11 +511,35 @@ impl Batches {
         Ok(first.map_or(place.header.last_offset(), |first| first.offset))
     }
 
+    fn max_timestamp(&self, place: BatchPlace) -> Result<Option<i64>, Trouble> {
+        self.has_magic(place)?;
+        Ok(place.header.max_timestamp())
+    }
+
+    fn has_magic(&self, place: BatchPlace) -> Result<(), Failure> {
+        match place.header.magic() {
+            magic @ ..0 => Err(Failure::Magic { segment: self.segment, position: place.position, magic }),
+            _ => Ok(()),
+        }
+    }
+
     fn first_record(
         &mut self,
         place: BatchPlace,
         is_wanted: impl Fn(Option<i64>, Offset) -> bool,
     ) -> Result<Option<RecordPlace>, Trouble> {
+        if let (BatchHeader::Message(message), Some(offset)) = (&place.header, place.header.base_offset()) {
+            // A message that wraps none is its own record, and its key and value are not looked at.
+            let timestamp = if message.magic > 0 { place.header.max_timestamp() } else { None };
+            return Ok(is_wanted(timestamp, offset).then_some(RecordPlace { batch: place, offset, timestamp }));
+        }
+        self.has_magic(place)?;
+        let least = RECORD_BATCH_OVERHEAD as u64;
+        if matches!(place.header, BatchHeader::RecordBatch(_)) && place.header.size_in_bytes() < least {
+            let (segment, position, length) = (self.segment, place.position, place.header.length());
+            let cause = FrameError::LengthTooSmall { length, least: (RECORD_BATCH_OVERHEAD - LOG_OVERHEAD) as i32 };
+            return Err(Failure::Header { segment, position, cause }.into());
+        }
         let found = first_record(&mut self.reader, place, |record| is_wanted(record.timestamp, record.offset))?;
         let (segment, position) = (self.segment, place.position);
         Ok(found.map_err(|cause| Failure::Records { segment, position, cause })?)

@@ -1,16 +1,27 @@
 //! An offset index as a hint: where a walk may begin, once the log has confirmed it.
 
 use super::trace::{Step, Trace};
-use super::view::PartitionView;
+use super::view::{PartitionView, RecordPlace};
 use crate::format::batch::BatchHeader;
+use crate::format::time_index::TimeIndexEntry;
 use crate::format::{Offset, Position};
 use crate::store::StoreError;
 
 /// How many entries are tried, further and further back, before the walk begins at the start of the segment.
 const MOST_TRIES: usize = 8;
 
-/// Where a walk for `target` through the segment at `at` may begin: at an intact batch that continues the segment and
-/// begins at or below `target`. `None` where no entry leads to one.
+/// Where a walk may begin, as an entry says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Landing {
+    /// Where a header lies that continues the segment.
+    pub(super) start: Position,
+    /// Where the next entry says that a batch begins: a walk from `start` that does not meet it is not in the log, but
+    /// in a value that holds batches of another.
+    pub(super) leads_to: Option<Position>,
+}
+
+/// Where a walk for `target` through the segment at `at` may begin: at a header that continues the segment and begins at
+/// or below `target`. `None` where no entry leads to one. The walk must show that the log goes on from there.
 ///
 /// A batch that begins above proves nothing about what lies before it, so earlier entries are tried.
 ///
@@ -20,7 +31,7 @@ pub(super) fn landing(
     at: usize,
     target: Offset,
     trace: &mut Trace,
-) -> Result<Option<Position>, StoreError> {
+) -> Result<Option<Landing>, StoreError> {
     let Some(segment) = view.segments().get(at) else { return Ok(None) };
     let base = segment.base_offset;
     let mut reader = segment.reader()?;
@@ -49,14 +60,54 @@ pub(super) fn landing(
             && view.so_far(at).continues_with(&header)
             && header.base_offset().unwrap_or(header.last_offset()) <= target
             && header.size_in_bytes() <= reader.len() - start.0
-            && reader.is_intact(start.0, &header)?
         {
             trace.add(Step::OffsetIndexEntry { segment: base, slot: Some(step_slot), offset, position });
-            return Ok(Some(start));
+            let next = if slot + 1 < slots { index.offset_entry(slot + 1)? } else { None };
+            let leads_to = next.and_then(|next| next.position()).filter(|next| start < *next && next.0 < reader.len());
+            view.keep(at, reader);
+            return Ok(Some(Landing { start, leads_to }));
         }
         trace.add(Step::EntryRefused { segment: base, slot: step_slot, offset, position });
         let Some(earlier) = slot.checked_sub(1 << tries) else { break };
         slot = earlier;
     }
     Ok(None)
+}
+
+/// Compares the time index of the segment that `found` is in with what was found for `timestamp` (milliseconds) without
+/// it: `trace` tells where a broker that believes the index would pass over the segment or begin behind the record.
+///
+/// Errors: a file could not be read. An index that cannot be read is none.
+pub(super) fn compare_time_index(
+    view: &PartitionView<'_>,
+    found: RecordPlace,
+    timestamp: i64,
+    trace: &mut Trace,
+) -> Result<(), StoreError> {
+    let Some(segment) = view.segments().get(found.batch.segment) else { return Ok(()) };
+    let (base, exists) = (segment.base_offset, segment.has_time_index());
+    let Ok(Some(mut index)) = segment.time_index() else {
+        trace.add(Step::NoTimeIndex { segment: base, exists });
+        return Ok(());
+    };
+    let Some(last) = index.time_slots().checked_sub(1) else {
+        trace.add(Step::NoTimeIndex { segment: base, exists });
+        return Ok(());
+    };
+    let mut refuse = |slot: usize, entry: TimeIndexEntry| {
+        let TimeIndexEntry { timestamp, offset, .. } = entry;
+        trace.add(match (slot, timestamp) {
+            // Preallocated, or all zero.
+            (_, 0) => Step::NoTimeIndex { segment: base, exists },
+            _ => Step::TimeEntryRefused { segment: base, slot, offset, timestamp },
+        });
+    };
+    if let Some(entry) = index.time_entry(last)?.filter(|entry| entry.timestamp < timestamp) {
+        refuse(last, entry);
+    } else if let Some(slot) = index.time_floor(timestamp)?
+        && let Some(entry) = index.time_entry(slot)?.filter(|entry| entry.offset > found.batch.header.last_offset())
+    {
+        refuse(slot, entry);
+    }
+    Ok(())
 }

@@ -81,7 +81,7 @@ fn in_segment(
             }
             let Some(batch) = scanned.batch.filter(|batch| may_hold(&header, batch, wanted)) else {
                 if scanned.batch.is_none() {
-                    unreadable.push(scanned.position);
+                    unreadable.push((scanned.position, header.size_in_bytes()));
                 }
                 continue;
             };
@@ -89,13 +89,13 @@ fn in_segment(
             let records = match batch.records(&mut decompressor) {
                 Ok(records) => records,
                 Err(_) => {
-                    unreadable.push(scanned.position);
+                    unreadable.push((scanned.position, header.size_in_bytes()));
                     continue;
                 }
             };
             for record in records {
                 let Ok(record) = record else {
-                    unreadable.push(scanned.position);
+                    unreadable.push((scanned.position, header.size_in_bytes()));
                     break;
                 };
                 let Some(key) = record.key.filter(|_| record.offset >= log_start_offset) else { continue };
@@ -106,14 +106,15 @@ fn in_segment(
                 }
             }
         }
+        trace.ended(segment.base_offset, scan.end());
         if !scan.skip_damage() {
             break;
         }
     }
     let segment = segment.base_offset;
     trace.add(Step::Batches { segment, from: crate::format::Position(0), count, checksummed: true });
-    for position in unreadable {
-        trace.add(Step::Unreadable { segment, position });
+    for (position, size_in_bytes) in unreadable {
+        trace.add(Step::Unreadable { segment, position, size_in_bytes });
     }
     Ok(())
 }

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use crate::format::Offset;
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatch};
 use crate::format::compression::DEFAULT_LIMIT;
 use crate::format::fixed_entries::floor_slot_by;
 use crate::format::offset_index::{self, OffsetIndex, OffsetIndexEntry};
 use crate::format::time_index::{self, TimeIndex, TimeIndexEntry};
-use crate::scan::batch_scan::streamed_crc;
+use crate::format::{Offset, Position};
+use crate::scan::batch_scan::{Damage, DamageReason, streamed_crc};
 use crate::store::window::Window;
 use crate::store::{ReadStorage, StoreError};
 
@@ -95,12 +95,21 @@ impl LogReader {
         Ok(RecordBatch::with_header(*header, bytes).ok())
     }
 
-    /// Whether the checksum of the batch at `position` holds, which must lie inside the log.
-    pub(super) fn is_intact(&mut self, position: u64, header: &BatchHeader) -> Result<bool, StoreError> {
-        if header.size_in_bytes() <= HELD_BATCH {
-            return Ok(self.batch(position, header)?.is_some_and(|batch| batch.computed_crc() == header.crc()));
-        }
-        Ok(streamed_crc(&mut Window::new(self.storage.as_ref()), position, header)? == header.crc())
+    /// What is wrong with the batch at `position`, which must lie inside the log: `None` where its checksum holds.
+    pub(super) fn damage_of(&mut self, position: u64, header: &BatchHeader) -> Result<Option<Damage>, StoreError> {
+        let size = header.size_in_bytes();
+        let held = if size <= HELD_BATCH { self.batch(position, header)? } else { None };
+        let computed = match held {
+            Some(batch) => batch.computed_crc(),
+            None => streamed_crc(&mut Window::new(self.storage.as_ref()), position, header)?,
+        };
+        Ok((computed != header.crc()).then(|| Damage {
+            position: Position(position),
+            length: size,
+            reason: DamageReason::Checksum { stored: header.crc(), computed },
+            header: Some(*header),
+            next_intact: Some(Position(position.saturating_add(size))),
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! How an answer was found, step by step.
 
 use crate::format::{Offset, Position};
+use crate::scan::ScanEnd;
 
 /// One step of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,33 @@ pub enum Step {
         segment: Offset,
         /// Where it begins.
         position: Position,
+        /// Its size.
+        size_in_bytes: u64,
+    },
+    /// Bytes that are no intact batch were passed over, or end the log.
+    Damaged {
+        /// The base offset of their segment.
+        segment: Offset,
+        /// What they are.
+        end: ScanEnd,
+    },
+    /// An entry of a time index leads past records that are there, or to some that are not.
+    TimeEntryRefused {
+        /// The base offset of its segment.
+        segment: Offset,
+        /// Its number, from 0.
+        slot: usize,
+        /// What it says.
+        offset: Offset,
+        /// What it says, in milliseconds.
+        timestamp: i64,
+    },
+    /// The time index has no entry at all, though the log has timestamps: the file is missing, empty or all zero.
+    NoTimeIndex {
+        /// The base offset of its segment.
+        segment: Offset,
+        /// Whether there is a file.
+        exists: bool,
     },
 }
 
@@ -112,8 +140,27 @@ impl Trace {
         self.steps.iter().map(|step| if let Step::Batches { count, .. } = step { *count } else { 0 }).sum()
     }
 
+    /// The segments of which an index was no help, because it is missing, empty or wrong.
+    pub fn helpless(&self) -> impl Iterator<Item = Offset> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::EntryRefused { segment, .. }
+            | Step::NoIndex { segment, .. }
+            | Step::TimeEntryRefused { segment, .. }
+            | Step::NoTimeIndex { segment, .. } => Some(*segment),
+            _ => None,
+        })
+    }
+
     /// Whether an index was no help, because it is missing, empty or wrong.
     pub fn index_was_no_help(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::EntryRefused { .. } | Step::NoIndex { .. }))
+        self.helpless().next().is_some()
+    }
+
+    /// Adds what a walk ended at, unless that is the end of the log.
+    pub(super) fn ended(&mut self, segment: Offset, end: Option<&ScanEnd>) {
+        match end {
+            None | Some(ScanEnd::CleanEof | ScanEnd::Stopped) => {}
+            Some(end) => self.add(Step::Damaged { segment, end: *end }),
+        }
     }
 }

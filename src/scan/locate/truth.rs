@@ -9,18 +9,22 @@
 //!   very lengths that this walk follows. At the first header that does not fit, the segment is walked again with all
 //!   checksums.
 //! - For an offset, the same walk from an entry of the offset index on (see `hint`). Since offsets rise
-//!   in a log, everything before a batch that begins at or below the offset ends below it.
+//!   in a log, everything before a batch that begins at or below the offset ends below it. What is believed is that the
+//!   log goes through the place that the entry names. It is shown by headers that continue one another from there, through
+//!   the batch of the answer, whose checksum holds, to the place that the next entry names (or some way, or to the end).
 //!
 //! No such thing holds for timestamps, which may come in any order: what a time index says could only be checked by
-//! looking at all headers before, and then it is not needed any more.
+//! looking at all headers before, and then it is not needed any more. It is only compared with the answer, so that a
+//! wrong one does not go unnoticed.
 
-use super::hint;
+use super::hint::{self, Landing};
 use super::read::LogReader;
 use super::trace::{Step, Trace};
 use super::view::{BatchPlace, PartitionView, RecordPlace, first_record};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
+use crate::format::record::Record;
 use crate::format::{Offset, Position};
-use crate::scan::{BatchScan, LogSoFar, ScanOptions};
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions};
 use crate::store::StoreError;
 
 /// How the truth is found out.
@@ -83,12 +87,9 @@ pub fn offset(
     for (at, segment) in view.segments().iter().enumerate().skip(owner) {
         trace.add(Step::Segment { segment: segment.base_offset });
         let is_gap = |header: &BatchHeader| header.base_offset().is_some_and(|base| base > target);
+        let is_hinted = at == owner && reading == Reading::Checked;
         let search = Search {
-            from: if at == owner && reading == Reading::Checked {
-                hint::landing(view, at, target, trace)?
-            } else {
-                None
-            },
+            from: if is_hinted { hint::landing(view, at, target, trace)? } else { None },
             is_long: false,
             wants: |header: &BatchHeader| header.last_offset() >= target,
             needs_the_batch_before: is_gap,
@@ -117,7 +118,7 @@ pub fn log_end_offset(view: &PartitionView<'_>, reading: Reading, trace: &mut Tr
     let behind = |header: &BatchHeader| Offset(header.last_offset().0.saturating_add(1));
     if reading == Reading::Checked {
         let start = hint::landing(view, at, Offset(i64::MAX), trace)?;
-        let mut walk = HeaderWalk::new(segment.reader()?, view.so_far(at), start.unwrap_or_default());
+        let mut walk = HeaderWalk::new(segment.reader()?, view.so_far(at), start.unwrap_or_default().start);
         let mut last = None;
         let ended = loop {
             match walk.next()? {
@@ -131,7 +132,7 @@ pub fn log_end_offset(view: &PartitionView<'_>, reading: Reading, trace: &mut Tr
         };
         trace.add(walk.step(segment.base_offset));
         match last {
-            Some((position, header)) if ended && walk.reader.is_intact(position.0, &header)? => {
+            Some((position, header)) if ended && walk.reader.damage_of(position.0, &header)?.is_none() => {
                 return Ok(behind(&header));
             }
             None if ended => return Ok(segment.base_offset),
@@ -146,6 +147,7 @@ pub fn log_end_offset(view: &PartitionView<'_>, reading: Reading, trace: &mut Tr
             end = behind(&batch.header);
             count += 1;
         }
+        trace.ended(segment.base_offset, scan.end());
         if !scan.skip_damage() {
             break;
         }
@@ -165,12 +167,17 @@ pub fn timestamp(
     trace: &mut Trace,
 ) -> Result<Option<RecordPlace>, StoreError> {
     let log_start_offset = view.log_start_offset();
+    let mut found = None;
     for at in 0..view.segments().len() {
-        if let Some(found) = timestamp_in_segment(view, at, timestamp, log_start_offset, reading, trace)? {
-            return Ok(Some(found));
+        found = timestamp_in_segment(view, at, timestamp, log_start_offset, reading, trace)?;
+        if found.is_some() {
+            break;
         }
     }
-    Ok(None)
+    if let (Reading::Checked, Some(found)) = (reading, found) {
+        hint::compare_time_index(view, found, timestamp, trace)?;
+    }
+    Ok(found)
 }
 
 /// The same in one segment, at or above `log_start_offset`.
@@ -182,14 +189,9 @@ pub(super) fn timestamp_in_segment(
     reading: Reading,
     trace: &mut Trace,
 ) -> Result<Option<RecordPlace>, StoreError> {
-    let search = Search {
-        from: None,
-        is_long: true,
-        wants: |header: &BatchHeader| {
-            header.max_timestamp().is_some_and(|most| most >= timestamp) && header.last_offset() >= log_start_offset
-        },
-        needs_the_batch_before: |_: &BatchHeader| false,
-    };
+    let search = Search::of_all(|header: &BatchHeader| {
+        header.max_timestamp().is_some_and(|most| most >= timestamp) && header.last_offset() >= log_start_offset
+    });
     let base_offset = view.segments().get(at).map_or(Offset(0), |segment| segment.base_offset);
     let mut unreadable = Vec::new();
     let found = search.run(view, at, reading, trace, |reader, batch, _| {
@@ -197,13 +199,13 @@ pub(super) fn timestamp_in_segment(
         let found =
             first_record(reader, batch, |record| reaches(record.timestamp) && record.offset >= log_start_offset)?;
         Ok(found.unwrap_or_else(|_| {
-            unreadable.push(batch.position);
+            unreadable.push((batch.position, batch.header.size_in_bytes()));
             None
         }))
     })?;
     unreadable.dedup();
-    for position in unreadable {
-        trace.add(Step::Unreadable { segment: base_offset, position });
+    for (position, size_in_bytes) in unreadable {
+        trace.add(Step::Unreadable { segment: base_offset, position, size_in_bytes });
     }
     Ok(found)
 }
@@ -242,7 +244,8 @@ pub fn hidden_in_segment(view: &PartitionView<'_>, at: usize, timestamp: i64) ->
 }
 
 /// The record with the largest timestamp at or above the log start offset, the first of them in the order of the log.
-/// `None` where no record has a timestamp.
+/// Where no record has a timestamp, it is the first that could have one, which is a record of magic 1 or 2, and its
+/// timestamp is `None`. `None` where there is no such record.
 ///
 /// Errors: a file could not be read.
 pub fn max_timestamp(
@@ -251,10 +254,20 @@ pub fn max_timestamp(
     trace: &mut Trace,
 ) -> Result<Option<RecordPlace>, StoreError> {
     let log_start_offset = view.log_start_offset();
-    // Most often a record has the largest timestamp that any header names, and is found in a second walk.
-    let Some(most) = most_in_headers(view, reading, trace)? else { return Ok(None) };
-    if let Some(found) = timestamp(view, most, reading, trace)? {
-        return Ok(Some(found));
+    let Some(place) = most_in_headers(view, reading, trace)? else { return without_timestamp(view, trace) };
+    let Some(most) = place.header.max_timestamp() else { return Ok(None) };
+    // Most often a record has the largest timestamp that any header names.
+    if let Some(segment) = view.segments().get(place.segment) {
+        let mut reader = segment.reader()?;
+        let has_it = |record: &Record<'_>| record.timestamp == Some(most) && record.offset >= log_start_offset;
+        if reader.damage_of(place.position.0, &place.header)?.is_none()
+            && let Ok(Some(found)) = first_record(&mut reader, place, has_it)?
+        {
+            if reading == Reading::Checked {
+                hint::compare_time_index(view, found, most, trace)?;
+            }
+            return Ok(Some(found));
+        }
     }
     // The batch that had it is damaged or was emptied by compaction, or its records lie below the log start.
     let mut best: Option<RecordPlace> = None;
@@ -272,29 +285,55 @@ pub fn max_timestamp(
             }
         }
     })?;
-    Ok(best)
+    match best {
+        Some(best) => Ok(Some(best)),
+        None => without_timestamp(view, trace),
+    }
 }
 
-/// A timestamp that no record at or above the log start exceeds: the largest in any header.
-fn most_in_headers(view: &PartitionView<'_>, reading: Reading, trace: &mut Trace) -> Result<Option<i64>, StoreError> {
+/// The first record of magic 1 or 2 at or above the log start, in a log where none has a timestamp.
+fn without_timestamp(view: &PartitionView<'_>, trace: &mut Trace) -> Result<Option<RecordPlace>, StoreError> {
     let log_start_offset = view.log_start_offset();
-    let mut most = None;
-    let mut take = |header: &BatchHeader| {
-        if header.last_offset() >= log_start_offset {
-            most = most.max(header.max_timestamp());
+    for at in 0..view.segments().len() {
+        let can_have = |header: &BatchHeader| header.magic() > 0 && header.last_offset() >= log_start_offset;
+        let found = Search::of_all(can_have).by_scan(view, at, trace, |reader, batch, _| {
+            Ok(first_record(reader, batch, |record| record.offset >= log_start_offset)?.ok().flatten())
+        })?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The first batch whose header names the largest timestamp that any header names, if one does: no record at or above the
+/// log start exceeds it.
+fn most_in_headers(
+    view: &PartitionView<'_>,
+    reading: Reading,
+    trace: &mut Trace,
+) -> Result<Option<BatchPlace>, StoreError> {
+    let log_start_offset = view.log_start_offset();
+    let take = |most: &mut Option<BatchPlace>, place: BatchPlace| {
+        let known = most.and_then(|most| most.header.max_timestamp());
+        if place.header.last_offset() >= log_start_offset && place.header.max_timestamp() > known {
+            *most = Some(place);
         }
     };
+    let mut most = None;
     for (at, segment) in view.segments().iter().enumerate() {
         let mut ended = false;
+        let before = most;
         if reading == Reading::Checked {
             let reader = segment.reader()?.for_a_long_walk();
             let mut walk = HeaderWalk::new(reader, view.so_far(at), Position(0));
             loop {
                 match walk.next()? {
-                    Met::Batch(_, header) => take(&header),
+                    Met::Batch(position, header) => take(&mut most, BatchPlace { segment: at, position, header }),
                     Met::End => break ended = true,
                     Met::Odd(position) => {
                         trace.add(Step::OddHeader { segment: segment.base_offset, position });
+                        most = before;
                         break;
                     }
                 }
@@ -303,7 +342,7 @@ fn most_in_headers(view: &PartitionView<'_>, reading: Reading, trace: &mut Trace
         }
         if !ended {
             each_batch_of_segment(view, at, trace, |_, batch| {
-                take(&batch.header);
+                take(&mut most, batch);
                 Ok(())
             })?;
         }
@@ -326,13 +365,7 @@ fn each_batch_of_segment(
     trace: &mut Trace,
     mut take: impl FnMut(&mut LogReader, BatchPlace) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let search = Search {
-        from: None,
-        is_long: true,
-        wants: |_: &BatchHeader| true,
-        needs_the_batch_before: |_: &BatchHeader| false,
-    };
-    search.by_scan(view, at, trace, |reader, batch, _| {
+    Search::of_all(|_: &BatchHeader| true).by_scan(view, at, trace, |reader, batch, _| {
         take(reader, batch)?;
         Ok(None::<()>)
     })?;
@@ -342,13 +375,20 @@ fn each_batch_of_segment(
 /// A search for a batch in one segment.
 struct Search<W, G> {
     /// Where the walk over headers may begin.
-    from: Option<Position>,
+    from: Option<Landing>,
     /// Whether most of a segment is likely to be walked over.
     is_long: bool,
     /// Which batches are handed out.
     wants: W,
     /// Of these, which only together with the knowledge whether the batch before is intact.
     needs_the_batch_before: G,
+}
+
+impl<W: Fn(&BatchHeader) -> bool> Search<W, fn(&BatchHeader) -> bool> {
+    /// All batches of the segment that it `wants`, wherever the damage lies.
+    fn of_all(wants: W) -> Self {
+        Self { from: None, is_long: true, wants, needs_the_batch_before: |_| false }
+    }
 }
 
 impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
@@ -380,10 +420,12 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
         take: &mut impl FnMut(&mut LogReader, BatchPlace, bool) -> Result<Option<T>, StoreError>,
     ) -> Result<Walked<T>, StoreError> {
         let Some(segment) = view.segments().get(at) else { return Ok(Walked::End) };
-        let reader = segment.reader()?;
+        let reader = view.reader(at, segment)?;
         let reader = if self.is_long { reader.for_a_long_walk() } else { reader };
-        let mut walk = HeaderWalk::new(reader, view.so_far(at), self.from.unwrap_or_default());
+        let mut walk = HeaderWalk::new(reader, view.so_far(at), self.from.unwrap_or_default().start);
+        walk.leads_to = self.from.and_then(|landing| landing.leads_to);
         let mut before: Option<(Position, BatchHeader, bool)> = None;
+        let mut damaged = Vec::new();
         let walked = loop {
             let (position, header) = match walk.next()? {
                 Met::Batch(position, header) => (position, header),
@@ -397,14 +439,17 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
                 before = Some((position, header, true));
                 continue;
             }
-            if !walk.reader.is_intact(position.0, &header)? {
+            if let Some(damage) = walk.reader.damage_of(position.0, &header)? {
+                damaged.push(damage);
                 before = Some((position, header, false));
                 continue;
             }
             let follows_damage = match before {
                 Some((_, _, false)) => true,
                 Some((at, before, true)) if (self.needs_the_batch_before)(&header) => {
-                    !walk.reader.is_intact(at.0, &before)?
+                    let damage = walk.reader.damage_of(at.0, &before)?;
+                    damaged.extend(damage);
+                    damage.is_some()
                 }
                 _ => false,
             };
@@ -412,7 +457,7 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
             if let Some(found) = take(&mut walk.reader, place, follows_damage)? {
                 // An entry that leads into a value which holds whole batches of another log is told by what follows.
                 if self.from.is_some()
-                    && let Met::Odd(position) = walk.next()?
+                    && let Some(position) = walk.goes_astray()?
                 {
                     trace.add(Step::OddHeader { segment: segment.base_offset, position });
                     break Walked::Odd;
@@ -422,6 +467,12 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
             before = Some((position, header, true));
         };
         trace.add(walk.step(segment.base_offset));
+        if !matches!(walked, Walked::Odd) {
+            damaged.into_iter().for_each(|damage| trace.ended(segment.base_offset, Some(&ScanEnd::Damaged(damage))));
+        }
+        if matches!(walked, Walked::Found(_)) {
+            view.keep(at, walk.reader);
+        }
         Ok(walked)
     }
 
@@ -449,6 +500,7 @@ impl<W: Fn(&BatchHeader) -> bool, G: Fn(&BatchHeader) -> bool> Search<W, G> {
                 }
                 follows_damage = false;
             }
+            trace.ended(segment.base_offset, scan.end());
             if !scan.skip_damage() {
                 break;
             }
@@ -470,9 +522,14 @@ struct HeaderWalk {
     reader: LogReader,
     so_far: LogSoFar,
     from: Position,
+    /// Where a batch must begin.
+    leads_to: Option<Position>,
     position: u64,
     count: u64,
 }
+
+/// How many headers are looked at behind an answer, where no further entry of the index says how far.
+const MOST_BEHIND: usize = 8;
 
 enum Met {
     Batch(Position, BatchHeader),
@@ -484,11 +541,16 @@ enum Met {
 
 impl HeaderWalk {
     fn new(reader: LogReader, so_far: LogSoFar, from: Position) -> Self {
-        Self { reader, so_far, from, position: from.0, count: 0 }
+        Self { reader, so_far, from, leads_to: None, position: from.0, count: 0 }
     }
 
     fn next(&mut self) -> Result<Met, StoreError> {
         let position = self.position;
+        match self.leads_to {
+            Some(next) if next.0 < position => return Ok(Met::Odd(next)),
+            Some(next) if next.0 == position => self.leads_to = None,
+            _ => {}
+        }
         let left = self.reader.len().saturating_sub(position);
         if left == 0 {
             return Ok(Met::End);
@@ -502,6 +564,19 @@ impl HeaderWalk {
         self.position += header.size_in_bytes();
         self.count += 1;
         Ok(Met::Batch(Position(position), header))
+    }
+
+    /// Goes on to where a batch must begin, or some way, and says where the headers do not go on.
+    fn goes_astray(&mut self) -> Result<Option<Position>, StoreError> {
+        let mut more = if self.leads_to.is_none() { MOST_BEHIND } else { 0 };
+        while self.leads_to.is_some() || more > 0 {
+            match self.next()? {
+                Met::Odd(position) => return Ok(Some(position)),
+                Met::End => break,
+                Met::Batch(..) => more = more.saturating_sub(1),
+            }
+        }
+        Ok(None)
     }
 
     fn step(&self, segment: Offset) -> Step {

@@ -1,21 +1,24 @@
 //! A partition as a lookup sees it: names, and files that are opened when they are needed.
 
-use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::cell::{Cell, RefCell};
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::read::{IndexReader, LogReader};
+use super::trace::{Step, Trace};
 use crate::format::batch::{BatchHeader, RecordBatch};
 use crate::format::compression::{DEFAULT_LIMIT, Decompressor};
 use crate::format::file_name::FileKind;
 use crate::format::leader_epoch::{self, LeaderEpochEntry};
 use crate::format::record::{Record, RecordError};
 use crate::format::{Offset, Position};
-use crate::scan::{BatchScan, LogSoFar, ScanOptions};
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions};
 use crate::store::partition::{PartitionDir, SegmentFiles};
-use crate::store::pread::PreadFile;
-use crate::store::{NamedFile, ReadStorage, StoreError, read_small};
+use crate::store::{NamedFile, ReadPolicy, ReadStorage, StoreError, open, read_small};
 
 /// The largest leader epoch file that is read, in bytes.
 const LARGEST_EPOCH_FILE: u64 = 64 << 20;
@@ -30,22 +33,136 @@ pub struct PartitionView<'a> {
     end: Option<Offset>,
     log_start_checkpoint: Option<Offset>,
     leader_epochs: Option<&'a NamedFile>,
+    reads: Arc<Reads>,
+    /// What the batch of the latest answer was read with, and its segment: so that it is not read once more.
+    latest: RefCell<Option<(usize, LogReader)>>,
+}
+
+/// What was read of the files of segments.
+#[derive(Debug, Default)]
+pub struct Reads {
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Reads {
+    /// How many files were opened, each counted once.
+    pub fn files(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes were read, those that were read again counted again.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// A file whose reads are counted.
+struct Counted {
+    inner: Box<dyn ReadStorage>,
+    reads: Arc<Reads>,
+}
+
+impl Counted {
+    fn count(&self, range: &Range<u64>) {
+        self.reads.bytes.fetch_add(range.end.saturating_sub(range.start), Ordering::Relaxed);
+    }
+}
+
+impl ReadStorage for Counted {
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+
+    fn lend(&self, range: Range<u64>) -> Result<Option<&[u8]>, StoreError> {
+        let lent = self.inner.lend(range.clone())?;
+        if lent.is_some() {
+            self.count(&range);
+        }
+        Ok(lent)
+    }
+
+    fn read_into(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        self.count(&range);
+        self.inner.read_into(range, buffer)
+    }
+
+    fn release(&self, range: Range<u64>) {
+        self.inner.release(range);
+    }
+
+    fn still_whole(&self) -> Result<(), StoreError> {
+        self.inner.still_whole()
+    }
 }
 
 impl<'a> PartitionView<'a> {
     /// All segments in use of `dir`, or only that with the base offset `segment`. Segments without a `.log` are none:
     /// a broker deletes what is left of them. `log_start_checkpoint` is what the log dir's checkpoint says.
     pub fn new(dir: &'a PartitionDir, segment: Option<Offset>, log_start_checkpoint: Option<Offset>) -> Self {
+        Self::read_by(dir, segment, log_start_checkpoint, ReadPolicy::default())
+    }
+
+    /// The same with a choice how files are read.
+    pub fn read_by(
+        dir: &'a PartitionDir,
+        segment: Option<Offset>,
+        log_start_checkpoint: Option<Offset>,
+        policy: ReadPolicy,
+    ) -> Self {
+        let reads = Arc::<Reads>::default();
         let all: Vec<_> = dir.segments().into_iter().filter(|segment| segment.log.is_some()).collect();
         let end = segment.and_then(|only| all.iter().map(|segment| segment.base_offset).find(|base| *base > only));
         let is_meant = |files: &SegmentFiles<'_>| segment.is_none_or(|only| only == files.base_offset);
-        let segments = all.into_iter().filter(is_meant).filter_map(Segment::of_files).collect();
-        Self { segments, end, log_start_checkpoint, leader_epochs: dir.file(FileKind::LeaderEpochCheckpoint) }
+        let of_files = |files| Segment::of_files(files, policy, &reads);
+        let segments = all.into_iter().filter(is_meant).filter_map(of_files).collect();
+        let leader_epochs = dir.file(FileKind::LeaderEpochCheckpoint);
+        Self { segments, end, log_start_checkpoint, leader_epochs, reads, latest: RefCell::default() }
     }
 
     /// A partition whose segments are given one by one, by base offset: in memory, for tests.
     pub fn of_segments(segments: Vec<Segment<'a>>, log_start_checkpoint: Option<Offset>) -> Self {
-        Self { segments, end: None, log_start_checkpoint, leader_epochs: None }
+        Self {
+            segments,
+            end: None,
+            log_start_checkpoint,
+            leader_epochs: None,
+            reads: Arc::default(),
+            latest: RefCell::default(),
+        }
+    }
+
+    /// Keeps what a batch of the segment at `at` was read with.
+    pub(super) fn keep(&self, at: usize, reader: LogReader) {
+        *self.latest.borrow_mut() = Some((at, reader));
+    }
+
+    /// What the segment at `at` was read with, if that was the latest, or else the same anew.
+    pub(super) fn reader(&self, at: usize, segment: &Segment<'_>) -> Result<LogReader, StoreError> {
+        let kept = self.latest.take().filter(|(of, _)| *of == at);
+        kept.map_or_else(|| segment.reader(), |(_, reader)| Ok(reader))
+    }
+
+    /// Hands `read` what the segment at `at` was read with, if that was the latest, or else the same anew.
+    fn with_reader<T>(
+        &self,
+        at: usize,
+        read: impl FnOnce(&mut LogReader) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(segment) = self.segments.get(at) else { return Ok(None) };
+        let mut reader = self.reader(at, segment)?;
+        let done = read(&mut reader)?;
+        self.keep(at, reader);
+        Ok(Some(done))
+    }
+
+    /// What was read so far.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// The segments, by base offset.
@@ -110,14 +227,24 @@ pub struct Segment<'a> {
 }
 
 enum Source<'a> {
-    Named(&'a NamedFile),
+    Named { file: &'a NamedFile, policy: ReadPolicy, reads: Arc<Reads>, was_opened: Cell<bool> },
     Opened(Rc<dyn ReadStorage>),
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn named(file: &'a NamedFile, policy: ReadPolicy, reads: &Arc<Reads>) -> Self {
+        Self::Named { file, policy, reads: Arc::clone(reads), was_opened: Cell::new(false) }
+    }
+
     fn open(&self) -> Result<Rc<dyn ReadStorage>, StoreError> {
         match self {
-            Self::Named(file) => Ok(Rc::new(PreadFile::open(&file.path())?)),
+            Self::Named { file, policy, reads, was_opened } => {
+                let inner = open(&file.path(), *policy)?;
+                if !was_opened.replace(true) {
+                    reads.files.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(Rc::new(Counted { inner, reads: Arc::clone(reads) }))
+            }
             Self::Opened(storage) => Ok(Rc::clone(storage)),
         }
     }
@@ -125,12 +252,13 @@ impl Source<'_> {
 
 impl<'a> Segment<'a> {
     /// `None` where there is no `.log`.
-    fn of_files(files: SegmentFiles<'a>) -> Option<Self> {
+    fn of_files(files: SegmentFiles<'a>, policy: ReadPolicy, reads: &Arc<Reads>) -> Option<Self> {
+        let named = |file| Source::named(file, policy, reads);
         Some(Self {
             base_offset: files.base_offset,
-            log: Source::Named(files.log?),
-            offset_index: files.offset_index.map(Source::Named),
-            time_index: files.time_index.map(Source::Named),
+            log: named(files.log?),
+            offset_index: files.offset_index.map(named),
+            time_index: files.time_index.map(named),
             modified: None,
         })
     }
@@ -156,7 +284,7 @@ impl<'a> Segment<'a> {
     /// The path of the `.log` file.
     pub fn path(&self) -> PathBuf {
         match &self.log {
-            Source::Named(file) => file.path(),
+            Source::Named { file, .. } => file.path(),
             Source::Opened(storage) => storage.path().to_owned(),
         }
     }
@@ -171,6 +299,11 @@ impl<'a> Segment<'a> {
     /// Whether there is an offset index.
     pub(super) fn has_offset_index(&self) -> bool {
         self.offset_index.is_some()
+    }
+
+    /// Whether there is a time index.
+    pub(super) fn has_time_index(&self) -> bool {
+        self.time_index.is_some()
     }
 
     pub(super) fn offset_index(&self) -> Result<Option<IndexReader>, StoreError> {
@@ -189,7 +322,7 @@ impl<'a> Segment<'a> {
     pub(super) fn modified(&self) -> Result<i64, StoreError> {
         let modified = match (self.modified, &self.log) {
             (Some(modified), _) => modified,
-            (None, Source::Named(named)) => named.facts()?.modified,
+            (None, Source::Named { file, .. }) => file.facts()?.modified,
             (None, Source::Opened(_)) => UNIX_EPOCH,
         };
         Ok(match modified.duration_since(UNIX_EPOCH) {
@@ -231,6 +364,17 @@ pub(super) fn first_record(
     place: BatchPlace,
     mut is_wanted: impl FnMut(&Record<'_>) -> bool,
 ) -> Result<Result<Option<RecordPlace>, RecordError>, StoreError> {
+    of_first_record(reader, place, |record| {
+        is_wanted(record).then_some(RecordPlace { batch: place, offset: record.offset, timestamp: record.timestamp })
+    })
+}
+
+/// What `pick` makes of the first record of the batch at `place` that it takes.
+pub(super) fn of_first_record<T>(
+    reader: &mut LogReader,
+    place: BatchPlace,
+    mut pick: impl FnMut(&Record<'_>) -> Option<T>,
+) -> Result<Result<Option<T>, RecordError>, StoreError> {
     let mut decompressor = Decompressor::new(DEFAULT_LIMIT);
     let Some(batch) = reader.batch(place.position.0, &place.header)? else { return Ok(Ok(None)) };
     let records = match batch.records(&mut decompressor) {
@@ -238,11 +382,9 @@ pub(super) fn first_record(
         Err(error) => return Ok(Err(error)),
     };
     for record in records {
-        match record {
-            Ok(record) if is_wanted(&record) => {
-                return Ok(Ok(Some(RecordPlace { batch: place, offset: record.offset, timestamp: record.timestamp })));
-            }
-            Ok(_) => {}
+        match record.map(|record| pick(&record)) {
+            Ok(None) => {}
+            Ok(picked) => return Ok(Ok(picked)),
             Err(error) => return Ok(Err(error)),
         }
     }
@@ -250,32 +392,61 @@ pub(super) fn first_record(
 }
 
 /// Hands out the records at or above `from`, from the batch `start` on through all later ones, until `take` breaks off.
-/// Damage is skipped, and so are records that cannot be decoded.
+/// Damage is skipped, and so are records that cannot be decoded: `trace` tells which.
 ///
 /// Errors: a file could not be read.
 pub fn each_record_from(
     view: &PartitionView<'_>,
     start: BatchPlace,
     from: Offset,
+    trace: &mut Trace,
     mut take: impl FnMut(&BatchPlace, &Record<'_>) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let mut decompressor = Decompressor::new(DEFAULT_LIMIT);
+    let mut unreadable = Vec::new();
     let mut show = |place: &BatchPlace, batch: &RecordBatch<'_>| -> ControlFlow<()> {
-        let Ok(records) = batch.records(&mut decompressor) else { return ControlFlow::Continue(()) };
-        records.map_while(Result::ok).filter(|record| record.offset >= from).try_for_each(|record| take(place, &record))
+        let Ok(mut records) = batch.records(&mut decompressor) else {
+            unreadable.push(*place);
+            return ControlFlow::Continue(());
+        };
+        records.try_for_each(|record| match record {
+            Ok(record) if record.offset >= from => take(place, &record),
+            Ok(_) => ControlFlow::Continue(()),
+            Err(_) => {
+                unreadable.push(*place);
+                ControlFlow::Continue(())
+            }
+        })
     };
+    let walked = each_batch_from(view, start, from, trace, &mut show);
+    for place in unreadable {
+        let segment = view.segments.get(place.segment).map_or(Offset(0), |segment| segment.base_offset);
+        let (position, size_in_bytes) = (place.position, place.header.size_in_bytes());
+        trace.add(Step::Unreadable { segment, position, size_in_bytes });
+    }
+    walked
+}
+
+fn each_batch_from(
+    view: &PartitionView<'_>,
+    start: BatchPlace,
+    from: Offset,
+    trace: &mut Trace,
+    show: &mut impl FnMut(&BatchPlace, &RecordBatch<'_>) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
     let mut next = start.position;
-    if let Some(segment) = view.segments.get(start.segment) {
-        // Most often the first batch is all that is wanted: no more than that is read.
-        let mut reader = segment.reader()?;
-        if reader.is_intact(start.position.0, &start.header)?
+    // Most often the first batch is all that is wanted: no more than that is read.
+    let is_enough = view.with_reader(start.segment, |reader| {
+        if reader.damage_of(start.position.0, &start.header)?.is_none()
             && let Some(batch) = reader.batch(start.position.0, &start.header)?
         {
             next = Position(start.position.0 + start.header.size_in_bytes());
-            if show(&start, &batch).is_break() {
-                return Ok(());
-            }
+            return Ok(show(&start, &batch).is_break());
         }
+        Ok(false)
+    })?;
+    if is_enough == Some(true) {
+        return Ok(());
     }
     for (at, segment) in view.segments.iter().enumerate().skip(start.segment) {
         let log = segment.log()?;
@@ -292,10 +463,32 @@ pub fn each_record_from(
                     return Ok(());
                 }
             }
+            trace.ended(segment.base_offset, scan.end());
             if !scan.skip_damage() {
                 break;
             }
         }
     }
+    Ok(())
+}
+
+/// The first offset of a batch: of a compressed message it is only known once that is opened. `None` where it cannot be.
+///
+/// Errors: a file could not be read.
+pub fn first_offset(view: &PartitionView<'_>, place: BatchPlace) -> Result<Option<Offset>, StoreError> {
+    if let Some(base_offset) = place.header.base_offset() {
+        return Ok(Some(base_offset));
+    }
+    let first = view.with_reader(place.segment, |reader| first_record(reader, place, |_| true))?;
+    Ok(first.and_then(Result::ok).flatten().map(|record| record.offset))
+}
+
+/// Looks at the checksum of the batch at `place`; `trace` tells if it does not hold.
+///
+/// Errors: a file could not be read.
+pub fn verify(view: &PartitionView<'_>, place: BatchPlace, trace: &mut Trace) -> Result<(), StoreError> {
+    let Some(segment) = view.segments.get(place.segment) else { return Ok(()) };
+    let damage = view.with_reader(place.segment, |reader| reader.damage_of(place.position.0, &place.header))?;
+    trace.ended(segment.base_offset, damage.flatten().map(ScanEnd::Damaged).as_ref());
     Ok(())
 }

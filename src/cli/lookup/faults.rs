@@ -1,0 +1,99 @@
+//! What a lookup has to say of the files: damage that it passed over, indexes that were no help.
+
+use std::path::PathBuf;
+
+use super::{Found, Lookup, Place};
+use crate::format::file_name::{FileKind, FileName, FileState};
+use crate::format::{Offset, Position};
+use crate::report::log::{self, Damaged};
+use crate::report::lookup::Query;
+use crate::scan::locate::{Step, Trace};
+use crate::store::partition::PartitionDir;
+
+impl Lookup<'_> {
+    /// Whether an index was no help. That of a segment that is being written may lag behind.
+    pub(super) fn is_index_at_fault(&self, place: &Place<'_>, trace: &Trace) -> bool {
+        trace.helpless().any(|segment| !(place.may_change && place.is_last(segment)))
+    }
+
+    pub(super) fn note_index(&mut self, place: &Place<'_>) {
+        let Place { name, dir, .. } = place;
+        self.run.remark(format!(
+            "{name}: an index is missing or wrong and was passed over; kfsck verify-index {dir} has more"
+        ));
+    }
+
+    /// Says once what of the log was passed over, because it is damaged.
+    pub(super) fn tell_damage(&mut self, place: &Place<'_>, trace: &Trace) {
+        let next_step = format!("kfsck check {} has more", place.dir);
+        for step in &trace.steps {
+            let (segment, words, damaged);
+            let file;
+            match step {
+                Step::Damaged { segment: of, end } => {
+                    (segment, file, words) = (*of, place.file(*of, "log"), log::end_words(end));
+                    damaged = Damaged::of_end(&file, end, &words);
+                }
+                Step::Unreadable { segment: of, position, size_in_bytes } => {
+                    (segment, file) = (*of, place.file(*of, "log"));
+                    words = "the checksum holds, but the records cannot be read".to_owned();
+                    damaged = Some(Damaged {
+                        file: &file,
+                        position: *position,
+                        length: *size_in_bytes,
+                        reason: "recordsUnreadable",
+                        words: &words,
+                        next_intact: Some(Position(position.0.saturating_add(*size_in_bytes))),
+                        next_step: None,
+                    });
+                }
+                _ => continue,
+            }
+            let Some(mut line) = damaged else { continue };
+            if !place.told.borrow_mut().insert((segment, line.position)) {
+                continue;
+            }
+            if place.may_change && place.is_last(segment) && line.next_intact.is_none() {
+                let Damaged { file, words, position, .. } = line;
+                self.run.remark(format!("{file}: {words} (position {position}); a running broker is writing to it"));
+                continue;
+            }
+            line.next_step = Some(&next_step);
+            log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
+            self.run.damage();
+        }
+    }
+}
+
+/// What is called like a log in use, and is a directory, a pipe, or a link that leads nowhere. A broker passes over it.
+pub(super) fn logs_that_are_no_files(dir: &PartitionDir, segment: Option<Offset>) -> impl Iterator<Item = PathBuf> {
+    let is_log = move |name: FileName| {
+        name.kind == FileKind::Log
+            && name.state == FileState::Live
+            && (segment.is_none() || name.base_offset == segment)
+    };
+    let names = dir.foreign.iter().chain(&dir.directories);
+    names
+        .filter(move |name| name.to_str().and_then(FileName::parse).is_some_and(is_log))
+        .map(|name| dir.path.join(name))
+}
+
+/// The file that made a broker answer otherwise than the log demands, and whether it is a log.
+pub(super) fn file_at_fault(place: &Place<'_>, query: &Query, broker: &Found, truth: &Found) -> (String, bool) {
+    let damaged = truth.trace.steps.iter().find_map(|step| match step {
+        Step::Damaged { segment, .. } | Step::Unreadable { segment, .. } => Some(*segment),
+        _ => None,
+    });
+    if let Some(segment) = damaged {
+        return (place.file(segment, "log"), true);
+    }
+    let asks_for_time = matches!(query, Query::Timestamp(_) | Query::MaxTimestamp);
+    let followed = broker.trace.steps.iter().rev().find_map(|step| match step {
+        Step::LargestTimestamp { segment, is_chosen: true, .. } if asks_for_time => Some(*segment),
+        Step::OffsetIndexEntry { segment, .. } if !asks_for_time => Some(*segment),
+        _ => None,
+    });
+    let last = place.view.segments().last().map(|last| last.base_offset);
+    let segment = followed.or(truth.answer.segment).or(last).unwrap_or(Offset(0));
+    (place.file(segment, if asks_for_time { "timeindex" } else { "index" }), false)
+}
