@@ -1,5 +1,6 @@
 //! The user: arguments, streams, signals and the exit status. The only module that knows any of them.
 
+mod change;
 mod common;
 mod dump_log;
 mod dump_small;
@@ -10,7 +11,9 @@ pub mod kafka_dump;
 mod lookup;
 mod ls;
 mod output;
+mod rebuild_index;
 mod signals;
+mod undo;
 mod values;
 
 use std::ffi::OsString;
@@ -47,6 +50,10 @@ enum Command {
     DumpLog(Box<dump_log::DumpLogArgs>),
     /// Find a message by offset, by timestamp or by key
     Lookup(lookup::LookupArgs),
+    /// Make indexes again from the log, as Kafka's own recovery does
+    RebuildIndex(Box<rebuild_index::RebuildIndexArgs>),
+    /// Take back what a change has done, also one that was interrupted
+    Undo(undo::UndoArgs),
     /// Print the completions of a shell
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -79,6 +86,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Command::Ls(args) => ls::run(&args),
             Command::DumpLog(args) => dump_log::run(&args),
             Command::Lookup(args) => lookup::run(&args),
+            Command::RebuildIndex(args) => rebuild_index::run(&args),
+            Command::Undo(args) => undo::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },
