@@ -462,7 +462,7 @@ fn a_directory_that_cannot_be_written_to_stays_as_it_is() {
 fn plans(path: &Path, options: &RebuildOptions, disk: &dyn WriteStorage) -> Vec<Plan> {
     let setting = Setting { policy: ReadPolicy::default(), depth: Depth::Checksums, clean_shutdown: false };
     let dir = PartitionDir::read(path).unwrap();
-    let mut rebuilder = Rebuilder::new(&dir, options, setting, None);
+    let mut rebuilder = Rebuilder::new(&dir, None, options, setting, None);
     let mut plans = Vec::new();
     while let Some(part) = rebuilder.next_part(disk).unwrap() {
         plans.push(part.plan);

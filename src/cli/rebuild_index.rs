@@ -174,7 +174,8 @@ impl Work<'_> {
             clean_shutdown: place.clean_shutdown,
         };
         let options = RebuildOptions { segment, ..self.options.clone() };
-        let mut rebuilder = Rebuilder::new(&dir, &options, setting, Some(signals::stop()));
+        let mut rebuilder =
+            Rebuilder::new(&dir, place.log_start_offset(&dir), &options, setting, Some(signals::stop()));
         let mut errors_left = 0;
         while let Some(part) = rebuilder.next_part(&Disk)? {
             self.account(&part);
