@@ -215,7 +215,7 @@ fn a_dry_run_touches_nothing_the_first_run_repairs_and_the_second_finds_nothing(
     partitions.sort();
     partitions.dedup();
     // Every other way in every other partition.
-    let some = |at: usize| (0..WAYS).filter(move |way| (at + way) % 2 == 0);
+    let some = |at: usize| (0..WAYS).filter(move |way| (at + way).is_multiple_of(2));
     let tasks = partitions.into_iter().enumerate();
     let tasks = tasks.flat_map(|(at, task)| some(at).map(move |way| (task.clone(), way))).collect();
     let outcomes = in_parallel(tasks, |((partition, base_offset), way): ((String, i64), usize)| {
