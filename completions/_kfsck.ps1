@@ -91,7 +91,7 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
         }
         'kfsck;lookup' {
             [CompletionResult]::new('--offset', '--offset', [CompletionResultType]::ParameterName, 'Where this offset is (repeatable)')
-            [CompletionResult]::new('--timestamp', '--timestamp', [CompletionResultType]::ParameterName, 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)')
+            [CompletionResult]::new('--timestamp', '--timestamp', [CompletionResultType]::ParameterName, 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first')
             [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to find it')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Print so many records from the place that was found on')

@@ -85,7 +85,7 @@ set edit:completion:arg-completer[kfsck] = {|@words|
         }
         &'kfsck;lookup'= {
             cand --offset 'Where this offset is (repeatable)'
-            cand --timestamp 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)'
+            cand --timestamp 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)'
             cand --key 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first'
             cand --method 'How to find it'
             cand -n 'Print so many records from the place that was found on'

@@ -98,9 +98,9 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l control -d 'Onl
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l offset -d 'Where this offset is (repeatable)' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l timestamp -d 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka\'s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l timestamp -d 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka\'s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l key -d 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l method -d 'How to find it' -r -f -a "auto\t'The true answer, by index where the log confirms what it says. A timestamp is looked for in the headers of all batches before it, since no index can be proven right with less'
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l method -d 'How to find it' -r -f -a "auto\t'The true answer, by index where the log confirms what it says. For a timestamp all batches before the answer are read and checksummed, since no index can be proven right with less'
 broker\t'What a broker (4.4) answers after an orderly start: wrong indexes, modification times and all'
 scan\t'The true answer without any index: every batch is read and checksummed'
 both\t'Broker against scan; a difference is a finding, and the exit status 4'"

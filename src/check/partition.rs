@@ -260,6 +260,7 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::NotItselfAFile { path }
         | StoreError::NotKafkas { path }
         | StoreError::NothingThere { path }
+        | StoreError::UnnameablePartition { path }
         | StoreError::NothingSelected { path, .. } => path,
     }
 }
