@@ -11,6 +11,7 @@
 pub mod check;
 pub mod cli;
 pub mod format;
+pub mod repair;
 pub mod report;
 pub mod scan;
 pub mod store;

@@ -256,6 +256,8 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::Shrunk { path, .. }
         | StoreError::BeyondEnd { path, .. }
         | StoreError::TooLarge { path, .. }
+        | StoreError::LockHeld { path, .. }
+        | StoreError::NotItselfAFile { path }
         | StoreError::NotKafkas { path }
         | StoreError::NothingThere { path }
         | StoreError::UnnameablePartition { path }

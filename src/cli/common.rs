@@ -197,9 +197,14 @@ impl Run {
         self.exit |= Exit::ERRORS_LEFT;
     }
 
-    /// What was found follows from damage that is counted already.
+    /// Errors are left that are counted already, or a dry run has found work.
     pub(crate) fn errors_left(&mut self) {
         self.exit |= Exit::ERRORS_LEFT;
+    }
+
+    /// Everything that was wrong with a path was put right.
+    pub(crate) fn corrected(&mut self) {
+        self.exit |= Exit::CORRECTED;
     }
 
     /// Two answers differ, and no file is at fault.

@@ -1,5 +1,6 @@
 //! The user: arguments, streams, signals and the exit status. The only module that knows any of them.
 
+mod change;
 mod check;
 mod common;
 mod dump_log;
@@ -14,7 +15,9 @@ mod lookup;
 mod ls;
 mod output;
 mod progress;
+mod rebuild_index;
 mod signals;
+mod undo;
 mod values;
 mod verify_index;
 
@@ -42,9 +45,11 @@ Examples:
   kfsck lookup --timestamp -2h /data/orders-3       the first record of the last two hours
   kfsck check /data                                 is the log dir sound? what would a broker make of it?
   kfsck verify-index /data/orders-3                 are its indexes right?
+  kfsck rebuild-index /data/orders-3                what would be done to make them right; --apply does it
   kfsck dump-log --help                             windows, filters, formats
 
-Nothing here writes. Exit status: 0 sound, 4 errors were seen, 8 something could not be looked at, 16 usage";
+Only rebuild-index and undo write, and only with --apply. Exit status: 0 sound, 1 put right, 4 errors were seen,
+8 something could not be looked at or was refused, 16 usage";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -58,6 +63,10 @@ enum Command {
     VerifyIndex(verify_index::VerifyIndexArgs),
     /// Is this partition, or the whole log dir, sound? And what would a broker make of it?
     Check(check::CheckArgs),
+    /// Make indexes again from the log, as Kafka's own recovery does
+    RebuildIndex(Box<rebuild_index::RebuildIndexArgs>),
+    /// Take back what a change has done, also one that was interrupted
+    Undo(undo::UndoArgs),
     /// Print the completions of a shell
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -92,6 +101,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Command::Lookup(args) => lookup::run(&args),
             Command::VerifyIndex(args) => verify_index::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::RebuildIndex(args) => rebuild_index::run(&args),
+            Command::Undo(args) => undo::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },

@@ -1,14 +1,18 @@
 //! The broker's lock on a log dir, as seen from outside.
 //!
 //! A running broker holds a POSIX record lock on `.lock`, which `flock(2)` and with it the standard library's
-//! `File::try_lock` do not see. To look at it needs no right to write and changes nothing. To hold it will be another
-//! function here, with an OFD lock: a classic one goes away as soon as this process closes any descriptor of the file.
+//! `File::try_lock` do not see. To look at it needs no right to write and changes nothing. [`HeldLock`] holds
+//! it, with an OFD lock: a classic one goes away as soon as this process closes any descriptor of the file.
 
-use std::io::ErrorKind;
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use rustix::fs::OFlags;
 
 use super::{StoreError, file};
 
@@ -41,13 +45,7 @@ pub fn lock_state(log_dir: &Path) -> Result<LockState, StoreError> {
     };
     let failed = |source: nix::Error| StoreError::io("query the lock on", &path, source);
     // A lock for writing conflicts with every other, and asking about one does not need the right to write.
-    let mut lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
+    let mut lock = whole_file();
     fcntl(&file, FcntlArg::F_GETLK(&mut lock)).map_err(failed)?;
     Ok(match lock.l_type == libc::F_UNLCK as libc::c_short {
         true => LockState::Free,
@@ -55,31 +53,88 @@ pub fn lock_state(log_dir: &Path) -> Result<LockState, StoreError> {
     })
 }
 
+/// The lock on a log dir, held: no broker starts on it as long as this lives.
+#[derive(Debug)]
+pub struct HeldLock {
+    file: File,
+    /// The path, where this made the file and takes it away again.
+    made: Option<PathBuf>,
+}
+
+impl HeldLock {
+    /// Takes the lock on a log dir. Releases from 3.9 on delete `.lock` at an orderly stop: it is then made, with the
+    /// owner of the log dir so that the broker can open it, and removed in the end.
+    ///
+    /// Errors: [`StoreError::LockHeld`] where a broker holds it, [`StoreError::Io`].
+    pub fn take(log_dir: &Path) -> Result<Self, StoreError> {
+        let path = log_dir.join(".lock");
+        let failed = |source: io::Error| StoreError::io("lock", &path, source);
+        let open = |options: &mut OpenOptions| {
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            options.read(true).write(true).custom_flags(flags.bits() as i32).open(&path)
+        };
+        let (file, made) = match open(OpenOptions::new().create_new(true).mode(0o644)) {
+            Ok(file) => (file, Some(path.clone())),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                (open(&mut OpenOptions::new()).map_err(failed)?, None)
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let held = Self { file, made };
+        if held.made.is_some() {
+            let owner = std::fs::metadata(log_dir).map_err(failed)?;
+            fchown(&held.file, Some(owner.uid()), Some(owner.gid())).map_err(failed)?;
+        }
+        match fcntl(&held.file, FcntlArg::F_OFD_SETLK(&whole_file())) {
+            Ok(_) => Ok(held),
+            Err(Errno::EAGAIN | Errno::EACCES) => {
+                let pid = match lock_state(log_dir) {
+                    Ok(LockState::Held { pid }) => pid,
+                    _ => None,
+                };
+                Err(StoreError::LockHeld { path, pid })
+            }
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        let Some(path) = &self.made else { return };
+        // A broker that was refused the lock may have put a file of its own there.
+        let is_ours = || Some(std::fs::symlink_metadata(path).ok()?.ino() == self.file.metadata().ok()?.ino());
+        if is_ours() == Some(true) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A lock for writing on a whole file.
+fn whole_file() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
 
     const HOLD: &str = "KFSCK_TEST_HOLD_LOCK";
-
-    fn write_lock() -> libc::flock {
-        libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        }
-    }
 
     /// Does nothing on its own: the test below runs it in a second process, in place of a broker.
     #[test]
     fn holder_of_the_lock() {
         let Some(path) = std::env::var_os(HOLD) else { return };
         let file = File::options().write(true).open(path).unwrap();
-        fcntl(&file, FcntlArg::F_SETLK(&write_lock())).unwrap();
+        fcntl(&file, FcntlArg::F_SETLK(&whole_file())).unwrap();
         println!("\nheld");
         // Until the other side closes its end.
         let _ = std::io::stdin().read(&mut [0]);
@@ -118,7 +173,7 @@ mod tests {
     fn an_ofd_lock_is_seen_without_a_pid() {
         let dir = tempfile::tempdir().unwrap();
         let file = File::create(dir.path().join(".lock")).unwrap();
-        fcntl(&file, FcntlArg::F_OFD_SETLK(&write_lock())).unwrap();
+        fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())).unwrap();
         assert_eq!(lock_state(dir.path()).unwrap(), LockState::Held { pid: None });
     }
 
@@ -128,5 +183,19 @@ mod tests {
         std::fs::create_dir(dir.path().join(".lock")).unwrap();
         assert!(matches!(lock_state(dir.path()), Err(StoreError::NotAFile { .. })));
         assert!(matches!(lock_state(&dir.path().join("none")), Ok(LockState::NoFile)));
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_seen_by_others_and_its_file_goes_if_it_was_made_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        let held = HeldLock::take(dir.path()).unwrap();
+        assert_eq!(lock_state(dir.path()).unwrap(), LockState::Held { pid: None });
+        assert!(matches!(HeldLock::take(dir.path()), Err(StoreError::LockHeld { .. })));
+        drop(held);
+        assert!(!path.exists());
+        File::create(&path).unwrap();
+        drop(HeldLock::take(dir.path()).unwrap());
+        assert_eq!(lock_state(dir.path()).unwrap(), LockState::Free);
     }
 }

@@ -25,6 +25,20 @@ pub enum StoreError {
         /// What it is.
         found: FoundType,
     },
+    /// A broker, or another run of this program, is working on the log dir.
+    #[error("{} is held by {}", .path.display(), holder(*.pid))]
+    LockHeld {
+        /// The lock's file.
+        path: PathBuf,
+        /// The process that holds it, where that can be told.
+        pid: Option<i32>,
+    },
+    /// A file was to be changed, and its name stands for a link, a directory or a device.
+    #[error("{} is not itself a file: nothing is changed through a link", .path.display())]
+    NotItselfAFile {
+        /// What was to be changed.
+        path: PathBuf,
+    },
     /// A file has become shorter since it was opened.
     #[error("{} shrank from {expected} to {got} bytes while being read", .path.display())]
     Shrunk {
@@ -105,6 +119,8 @@ impl StoreError {
                 ),
                 _ => None,
             },
+            Self::LockHeld { .. } => Some("nothing was changed; stop the broker first".to_owned()),
+            Self::NotItselfAFile { .. } => Some("put the file itself in the place of the link".to_owned()),
             Self::NotAFile { .. } | Self::BeyondEnd { .. } | Self::TooLarge { .. } => None,
             Self::Shrunk { .. } => {
                 Some("something is writing to it: run this again when the broker is stopped, or on a copy".to_owned())
@@ -117,6 +133,11 @@ impl StoreError {
             }
             Self::NothingSelected { instead, .. } => instead.clone(),
         }
+    }
+
+    /// The error for a name that does not itself stand for a file.
+    pub(crate) fn not_itself_a_file(path: impl Into<PathBuf>) -> Self {
+        Self::NotItselfAFile { path: path.into() }
     }
 
     /// An error of the system while doing `operation` (a verb) on `path`.
@@ -137,6 +158,11 @@ fn cause(error: &io::Error) -> String {
         }
     }
     words
+}
+
+/// Who holds a lock.
+fn holder(pid: Option<i32>) -> String {
+    pid.map_or("a broker or another run of kfsck".to_owned(), |pid| format!("process {pid}"))
 }
 
 /// What was found where a file was expected.

@@ -24,6 +24,7 @@ pub mod mem;
 pub mod partition;
 pub mod pread;
 pub mod window;
+pub mod write;
 
 pub use error::{FoundType, StoreError};
 pub use file::{FileFacts, read_small};

@@ -6,6 +6,8 @@
 // Each integration test compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod sim_disk;
+
 use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsStr;
