@@ -50,6 +50,10 @@ pub(super) fn stretch(
     };
     let goes_on = matches!(end, ScanEnd::Damaged(Damage { next_intact: Some(_), .. }));
     let mut finding = finding.at(position, length).offset(next_offset).with("nextOffset", next_offset);
+    if matches!(finding.id, Id::LogTornTail | Id::LogZeroTail) {
+        // Nothing is appended to an older segment, and readers go on in the next one.
+        finding = finding.with("isNewest", u64::from(state.is_newest));
+    }
     if state.is_live && state.is_newest && !goes_on {
         // A broker is about to write on.
         finding = finding.as_severity(Severity::Info);

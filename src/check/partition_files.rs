@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::Setting;
 use super::catalogue::Id;
-use super::finding::{Finding, Findings, Severity};
+use super::finding::{Detail, Finding, Findings, Severity};
 use super::partition::Surroundings;
 use crate::format::Offset;
-use crate::format::file_name::{DirState, FileKind, FileState, Place};
+use crate::format::file_name::{DirState, FileKind, FileState, Place, segment_file_name};
 use crate::format::partition_metadata::PartitionMetadata;
 use crate::format::uuid::Uuid;
 use crate::scan::{BatchScan, LogSoFar, ScanOptions, Verify};
@@ -104,7 +104,9 @@ impl PartitionFiles<'_> {
             let mut finding = Finding::new(Id::PartitionNameNotCanonical, file.path())
                 .offset(base_offset)
                 .with("name", file.file_name());
-            if let Some(canonical) = file.name.canonical_name() {
+            if opened_name(file).is_some_and(|opened| opened == file.file_name()) {
+                finding = finding.with("openedAs", base_offset);
+            } else if let Some(canonical) = opened_name(file) {
                 let is_there = names.contains(canonical.as_str());
                 finding = finding.with("openedInstead", canonical).with("isThere", if is_there { "yes" } else { "no" });
             }
@@ -233,13 +235,13 @@ impl PartitionFiles<'_> {
         }
         let held_data = reached.max(named) > Offset(0) || !segments.is_empty();
         let severity = if held_data && !is_swapped_in { Severity::Error } else { Severity::Warning };
-        findings.push(
-            Finding::new(Id::PartitionEmpty, &self.dir.path)
-                .with("checkpointedOffset", reached)
-                .with("newSegmentAt", checkpointed.log_start_offset.unwrap_or_default().max(Offset(0)))
-                .with("orphanSegments", segments.len() as u64)
-                .as_severity(severity),
-        );
+        let orphans = (!segments.is_empty()).then_some(("orphanSegments", Detail::from(segments.len() as u64)));
+        let mut finding = Finding::new(Id::PartitionEmpty, &self.dir.path)
+            .with("checkpointedOffset", reached)
+            .with("newSegmentAt", checkpointed.log_start_offset.unwrap_or_default().max(Offset(0)))
+            .as_severity(severity);
+        finding.details.extend(orphans);
+        findings.push(finding);
     }
 
     /// All files and directories are Kafka's. Others are passed over by brokers.
@@ -351,6 +353,18 @@ fn next_offset(path: &Path, base_offset: Offset, setting: Setting) -> Result<Off
         next = next.max(Offset(scanned.header.last_offset().0.saturating_add(1)));
     }
     Ok(next)
+}
+
+/// The name of the file that a broker opens for the number in this one's name.
+///
+/// Source: Kafka `LogFileUtils.filenamePrefixFromOffset`.
+fn opened_name(file: &NamedFile) -> Option<String> {
+    // Java pads the digits alone.
+    let digits = file.name.base_offset.filter(|offset| offset.0 < 0).and_then(|offset| offset.0.checked_neg());
+    match digits {
+        Some(digits) => Some(format!("-{}", segment_file_name(Offset(digits), file.name.kind, file.name.state))),
+        None => file.name.canonical_name(),
+    }
 }
 
 #[cfg(test)]

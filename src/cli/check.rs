@@ -30,16 +30,19 @@ pub(crate) struct CheckArgs {
 }
 
 const EXAMPLES: &str = "\
-Looked at are the logs with the checksum of every batch, their indexes, the chain of segments, producer snapshots, leader
-epochs, partition.metadata, files that do not belong, and of a log dir the checkpoints and meta.properties. For each
-finding it is told what a broker would make of it when it starts, in order or after a crash, and what mends it.
+Looked at are the logs with the checksum of every batch, their indexes, the
+chain of segments, producer snapshots, leader epochs, partition.metadata, files
+that do not belong, and of a log dir the checkpoints and meta.properties. For
+each finding it is told what a broker would make of it when it starts, in
+order or after a crash, and what mends it.
 
-Each finding has a name, and docs/findings.md explains it. Exit status: 0 sound, 4 errors (with --strict: or
-warnings), 8 something could not be looked at.
+Each finding has a name, and docs/findings.md explains it. Exit status: 0
+sound, 4 errors (with --strict: or warnings), 8 something could not be looked
+at.
 
 Examples:
   kfsck check /data                      a log dir
-  kfsck check /data1 /data2              all log dirs of a broker, held against each other
+  kfsck check /data1 /data2              all log dirs of a broker, compared
   kfsck check -f table /data             a line a partition, the findings below
   kfsck check --quick /data              in a moment, without the payload
   kfsck check --deep -t 'orders-*' /data every record of some partitions

@@ -45,6 +45,10 @@ pub(crate) struct Common {
     #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true)]
     color: ColorArg,
 
+    /// More is told where there is more: check and verify-index show what is only worth knowing, as with --show info
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+
     /// No remarks on standard error, errors only
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -97,6 +101,11 @@ impl Common {
             IoArg::Mmap => IoMode::Mmap,
             IoArg::Pread => IoMode::Pread,
         }
+    }
+
+    /// Whether more is to be told.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// Whether remarks are unwanted.

@@ -6,6 +6,8 @@ mod render;
 pub mod start;
 mod words;
 
+use std::path::Path;
+
 use jiff::tz::TimeZone;
 
 use super::reporter::{Format, Reporter, Tone};
@@ -70,8 +72,9 @@ pub fn tell(
             Detail::Text(at_start) if *name == "atStart" => render::at_start_words(at_start),
             _ => None,
         });
-        let clean = at_start.clean.as_deref().or(known).unwrap_or(words.clean);
-        let unclean = at_start.unclean.as_deref().or(known).unwrap_or(words.unclean);
+        let usual = words::of(finding);
+        let clean = at_start.clean.as_deref().or(known).unwrap_or(usual.clean);
+        let unclean = at_start.unclean.as_deref().or(known).unwrap_or(usual.unclean);
         let mut lines = Vec::new();
         if reporter.format() == Format::Text {
             if at == 0 || findings.get(at - 1).is_none_or(|before| before.path != finding.path) {
@@ -85,11 +88,11 @@ pub fn tell(
                 let mend = mend(finding, words, subject);
                 // What a command mends is said once for the partition.
                 let mend = if mend.starts_with("kfsck ") { "" } else { &mend };
-                told.explain(reporter, &mut lines, words, &[clean, unclean, mend]);
+                told.explain(reporter, &mut lines, words.what, &[usual.readers, clean, unclean, mend]);
             }
             lines.pop();
         }
-        row(reporter, out, subject, finding, words, clean, unclean, &lines);
+        row(reporter, out, subject, finding, words, [usual.readers, clean, unclean], &lines);
     }
     if reporter.format() == Format::Text {
         for (class, command) in [(Repair::Safe, REBUILD_INDEX), (Repair::Lossy, TRUNCATE)] {
@@ -114,15 +117,13 @@ pub const REBUILD_INDEX: &str = "rebuild-index";
 /// The command that cuts what cannot be read.
 pub const TRUNCATE: &str = "truncate-to-hw --to intact-end";
 
-#[expect(clippy::too_many_arguments, reason = "one row has all of it")]
 fn row(
     reporter: &mut Reporter,
     out: &mut Vec<u8>,
     subject: &Subject<'_>,
     finding: &Finding,
     words: &Words,
-    clean: &str,
-    unclean: &str,
+    [readers, clean, unclean]: [&str; 3],
     lines: &[u8],
 ) {
     let Place { position, length, slot, offset } = finding.place;
@@ -137,26 +138,39 @@ fn row(
     let mend = mend(finding, words, subject);
     let partition = if subject.partition.is_empty() { Value::Absent } else { Value::Text(subject.partition) };
     let more = finding.more;
-    let message_of_table = if more > 0 { format!("{message} (and {more} more)") } else { message.clone() };
+    let is_narrow = reporter.is_narrow_table();
+    let mut message_of_table = if more > 0 { format!("{message} (and {more} more)") } else { message.clone() };
+    if is_narrow {
+        // Where it is stands before what it is: a column of its own for each has no room.
+        let place = if place.is_empty() { String::new() } else { format!(", {place}") };
+        message_of_table = format!("{}{place}: {message_of_table}", short_path(finding));
+    }
     let people = |key, label, value| match is_json {
         true => Field::json_only(key, Value::Absent),
         false => Field::people_only(key, label, value),
+    };
+    let if_roomy = |key, label, value| match is_narrow {
+        true => Field::json_only(key, value),
+        false => Field::new(key, label, value),
     };
     let fields = [
         people("severity", "severity", Value::Word(severity_name(finding.severity))),
         Field::new("id", "finding", Value::Word(finding.id.name())),
         Field::json_only("severity", Value::Word(severity_name(finding.severity))),
         Field::json_only("partition", partition),
-        Field::new("file", "file", Value::Text(&file)),
-        people("place", "place", if place.is_empty() { Value::Absent } else { Value::Word(&place) }),
+        if_roomy("file", "file", Value::Text(&file)),
+        match is_narrow {
+            true => Field::json_only("place", Value::Absent),
+            false => people("place", "place", if place.is_empty() { Value::Absent } else { Value::Word(&place) }),
+        },
         Field::json_only("position", unsigned(position.map(|position| position.0))),
         Field::json_only("length", unsigned(length)),
         Field::json_only("slot", unsigned(slot)),
         Field::json_only("offset", Value::or_absent(offset.map(|offset| offset.0))),
         people("message", "what", Value::Text(&message_of_table)),
-        Field::new("repair", "repair", Value::Word(repair_name(finding.repair))),
+        if_roomy("repair", "repair", Value::Word(repair_name(finding.repair))),
         Field::json_only("message", Value::Text(&message)),
-        Field::json_only("readers", Value::Text(words.readers)),
+        Field::json_only("readers", Value::Text(readers)),
         Field::json_only("atCleanStart", Value::Text(clean)),
         Field::json_only("atUncleanStart", Value::Text(unclean)),
         Field::json_only("mend", Value::Text(&mend)),
@@ -222,22 +236,31 @@ fn first_lines(reporter: &Reporter, lines: &mut Vec<u8>, finding: &Finding) {
 struct Told(std::collections::HashSet<(&'static str, String)>);
 
 impl Told {
-    fn explain(&mut self, reporter: &Reporter, lines: &mut Vec<u8>, words: &'static Words, said: &[&str; 3]) {
-        let [clean, unclean, mend] = *said;
+    fn explain(&mut self, reporter: &Reporter, lines: &mut Vec<u8>, what: &'static str, said: &[&str; 4]) {
+        let [readers, clean, unclean, mend] = *said;
         let explanation = [
-            ("readers", words.readers),
+            ("readers", readers),
             (if clean == unclean { "at a start" } else { "clean start" }, clean),
             ("unclean start", if clean == unclean { "" } else { unclean }),
             ("mend", mend),
         ];
         let all = explanation.map(|(_, said)| said).join("\n");
-        if !self.0.insert((words.what, all)) {
+        if !self.0.insert((what, all)) {
             return;
         }
         for (label, said) in explanation.iter().filter(|(_, said)| !said.is_empty()) {
             lines.extend_from_slice(format!("         {label:<13}  ").as_bytes());
             render::wrapped(lines, said, 24, 24, reporter.width());
         }
+    }
+}
+
+/// The file with its directory's name.
+fn short_path(finding: &Finding) -> String {
+    let last = |path: &Path| path.file_name().map(Path::new).map(path_text).unwrap_or_default();
+    match finding.path.parent().map(last) {
+        Some(dir) if !dir.is_empty() => format!("{dir}/{}", last(&finding.path)),
+        _ => last(&finding.path),
     }
 }
 

@@ -71,19 +71,24 @@ pub fn judged_partition(
         _ => path_text(dir),
     };
     let dir = path_text(dir);
+    let is_narrow = reporter.is_narrow_table();
+    let if_roomy = |key, label, value| match is_narrow {
+        true => Field::json_only(key, value),
+        false => Field::new(key, label, value),
+    };
     let fields = [
         Field::json_only("dir", Value::Word(&dir)),
         Field::json_only("topic", name.map_or(Value::Absent, |name| Value::Word(&name.topic))),
         Field::json_only("partition", Value::or_absent(name.map(|name| name.partition))),
         Field::json_only("state", name.and_then(|name| state_name(name.state)).map_or(Value::Absent, Value::Word)),
         Field::people_only("partition", "", Value::Text(&title)),
-        Field::new("segments", "segments", Value::Unsigned(report.segments)),
+        if_roomy("segments", "segments", Value::Unsigned(report.segments)),
         Field::new("sizeInBytes", "size", Value::Size(report.size_in_bytes)),
         Field::new("logStartOffset", "log start", offset(report.log_start_offset)),
-        Field::new("highWatermark", "high watermark", offset(report.high_watermark)),
+        if_roomy("highWatermark", "high watermark", offset(report.high_watermark)),
         Field::new("logEndOffset", "log end", offset(report.log_end_offset)),
-        Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(report.last_timestamp)),
-        Field::new("latestEpoch", "epoch", Value::or_absent(report.latest_epoch)),
+        if_roomy("lastTimestamp", "last timestamp", Value::time_or_absent(report.last_timestamp)),
+        if_roomy("latestEpoch", "epoch", Value::or_absent(report.latest_epoch)),
         Field::new("errors", "errors", Value::Unsigned(report.count(Severity::Error))),
         Field::new("warnings", "warnings", Value::Unsigned(report.count(Severity::Warning))),
     ];

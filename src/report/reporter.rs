@@ -30,6 +30,9 @@ pub enum Tone {
 /// The most rows that a table holds back to align its columns; a longer one goes on under a new head.
 const ROWS_A_TABLE: usize = 1000;
 
+/// So many columns hold the tables of `check` as they are.
+const ROOMY: u16 = 130;
+
 /// The widest cell, in characters, that is never broken: times, numbers and words stay whole, however narrow the
 /// terminal is. The table may then be wider than the terminal.
 const NEVER_BROKEN: usize = 30;
@@ -87,6 +90,11 @@ impl Reporter {
     /// Columns of the terminal; `None` where there is none to fit into.
     pub fn width(&self) -> Option<u16> {
         self.width
+    }
+
+    /// Whether tables leave out what they can do without, because there is no room.
+    pub fn is_narrow_table(&self) -> bool {
+        self.format == Format::Table && self.width.is_some_and(|width| width < ROOMY)
     }
 
     /// The zone of times in text.

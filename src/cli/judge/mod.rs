@@ -138,8 +138,9 @@ pub(crate) fn run(question: &Question<'_>) -> Exit {
     let limit = usize::try_from(options.max_batch_bytes).unwrap_or(usize::MAX);
     let jobs = options.jobs.jobs();
     let workshop = Workshop { progress: progress.clone(), limit, threads: jobs.count().get() };
+    let least = if question.common.is_verbose() { Severity::Info } else { options.show.into() };
     let mut judge = Judge {
-        telling: Telling::new(question.scope, options.show.into(), question.paths.len() > 1),
+        telling: Telling::new(question.scope, least, question.paths.len() > 1),
         run,
         progress,
         is_interrupted: false,

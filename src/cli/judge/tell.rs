@@ -55,11 +55,10 @@ impl Starts {
     }
 
     fn words(&self, finding: &Finding) -> AtStart {
-        let usual = findings::words(finding.id);
-        let say = |outcome: &Option<StartOutcome>, usual: &str| {
-            findings::start::words(outcome.as_ref()?, KafkaRelease::default(), finding, usual, self.log_end_offset)
+        let say = |outcome: &Option<StartOutcome>| {
+            findings::start::words(outcome.as_ref()?, KafkaRelease::default(), finding, self.log_end_offset)
         };
-        AtStart { clean: say(&self.clean, usual.clean), unclean: say(&self.unclean, usual.unclean) }
+        AtStart { clean: say(&self.clean), unclean: say(&self.unclean) }
     }
 }
 

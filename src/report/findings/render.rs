@@ -76,15 +76,22 @@ fn value_of(finding: &Finding, name: &str) -> Option<Detail> {
 fn shown(name: &str, detail: &Detail, zone: &TimeZone) -> String {
     match detail {
         // Checksums are compared digit by digit.
+        Detail::Unsigned(value) if name == "fileMissing" => if *value == 1 { "missing" } else { "empty" }.to_owned(),
         Detail::Unsigned(value) if name.ends_with("Crc") => format!("{value:#010x}"),
         Detail::Int(value) => value.to_string(),
         Detail::Unsigned(value) => value.to_string(),
+        Detail::Time(-1) if name == "largestTimestampBefore" => "none".to_owned(),
+        Detail::Time(-1) => "-1 (no timestamp)".to_owned(),
         Detail::Time(value) => {
             let mut out = Vec::new();
             time::zoned(&mut out, *value, zone);
             String::from_utf8_lossy(&out).into_owned()
         }
         Detail::Text(value) if name == "reason" => reason_words(value).unwrap_or(value).to_owned(),
+        Detail::Text(value) if name == "isThere" => match value.as_str() {
+            "yes" => "which is there too".to_owned(),
+            _ => "which is not there".to_owned(),
+        },
         Detail::Text(value) => value.clone(),
     }
 }

@@ -186,3 +186,175 @@ fn where_a_finding_is_depends_on_what_is_known() {
     assert_eq!(finding(None, None, Some(3), Some(9)), "entry 3");
     assert_eq!(finding(None, None, None, None), "");
 }
+
+#[test]
+fn the_end_of_an_older_segment_is_worded_otherwise_than_that_of_the_newest() {
+    let told_of = |id, length, is_newest: u64| {
+        let tail = Finding::new(id, "x.log").at(Position(100), length).with("isNewest", is_newest);
+        told(Format::Text, None, &[tail])
+    };
+    let torn = told_of(Id::LogTornTail, 7, 0);
+    assert!(torn.contains("readers        they go on in the next segment without a word"), "{torn}");
+    assert!(torn.contains("clean start    not noticed\n") && !torn.contains("next append"), "{torn}");
+    assert!(told_of(Id::LogTornTail, 7, 1).contains("the next append goes behind them"));
+    // `FileLogInputStream` wants more bytes than a header up to its magic has.
+    assert!(told_of(Id::LogZeroTail, 17, 0).contains("they go on in the next segment"));
+    assert!(told_of(Id::LogZeroTail, 18, 0).contains("fetches that reach the zeros fail"));
+    assert!(!told_of(Id::LogZeroTail, 18, 1).contains("older segment, fetches"));
+}
+
+#[test]
+fn details_are_put_into_sentences_and_sentinels_are_not_shown_as_times() {
+    let says = |finding: Finding| message(&finding, &TimeZone::UTC);
+    let missing = |value: u64| says(Finding::new(Id::EpochFileMissing, "x").with("fileMissing", value));
+    assert_eq!(missing(1), "batches have leader epochs, and the file is missing");
+    assert_eq!(missing(0), "batches have leader epochs, and the file is empty");
+    let name = || Finding::new(Id::PartitionNameNotCanonical, "5.log").with("name", "5.log");
+    let instead = name().with("openedInstead", "00000000000000000005.log").with("isThere", "no");
+    assert_eq!(
+        says(instead),
+        "5.log is passed over: a broker opens or makes 00000000000000000005.log, which is not there"
+    );
+    assert!(says(name().with("openedAs", Offset(-11))).contains("opened as segment -11"));
+    let time = Finding::new(Id::TimeIndexWrongTimestamp, "x")
+        .with("indexTimestamp", Detail::Time(5))
+        .with("indexOffset", Offset(11))
+        .with("batchMaxTimestamp", Detail::Time(9))
+        .with("largestTimestampBefore", Detail::Time(-1));
+    assert!(says(time).ends_with("1970-01-01T00:00:00.009Z as its largest timestamp and none before it"));
+}
+
+#[test]
+fn a_negative_offset_in_a_checkpoint_is_not_worded_as_a_second_line() {
+    let line = Finding::new(Id::LogDirCheckpointLine, "x").with("line", 3_u64).with("checkpointedOffset", Offset(-5));
+    assert!(told(Format::Text, None, std::slice::from_ref(&line)).contains("it counts as the start of the log"));
+    assert!(told(Format::Text, None, &[line.with("earlierOffset", Offset(7))]).contains("the last line counts"));
+}
+
+#[test]
+fn a_table_of_findings_fits_into_a_narrow_terminal() {
+    for width in [80, 100] {
+        let text = told(Format::Table, Some(width), &[past_end(3), past_end(5)]);
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(width.into()), "{text}");
+        assert!(text.contains("entry 3"), "{text}");
+    }
+    assert!(told(Format::Table, Some(200), &[past_end(3)]).contains("repair"));
+}
+
+/// What a start is said to make of a finding.
+mod of_a_start {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::scan::recover::{KafkaRelease, RecoverEnd};
+    use crate::scan::start::{DeletedFor, RecoveredFor, StartEvent, StartOutcome, What};
+
+    const OLDER: &str = "00000000000000000011.log";
+    const NEWEST: &str = "00000000000000000025.log";
+
+    fn said(events: &[(&str, What)], end: i64, finding: &Finding) -> Option<String> {
+        let outcome = StartOutcome {
+            refusal: None,
+            log_start_offset: Offset(0),
+            log_end_offset: Offset(end),
+            segments: Vec::new(),
+            leader_epochs: Vec::new(),
+            producers: Vec::new(),
+            events: events
+                .iter()
+                .map(|(file, what)| StartEvent { file: (*file).to_owned(), what: what.clone() })
+                .collect(),
+            files: BTreeMap::new(),
+            files_before: [(OLDER.to_owned(), 100), (NEWEST.to_owned(), 100)].into(),
+        };
+        start::words(&outcome, KafkaRelease::default(), finding, Some(Offset(36)))
+    }
+
+    #[test]
+    fn nothing_is_concluded_about_rules_that_are_not_played_through() {
+        for id in [
+            Id::LogDirLogStartBeyondEnd,
+            Id::LogDirHighWatermarkBeyondEnd,
+            Id::LogDirDuplicatePartition,
+            Id::LogDirMetaProperties,
+            Id::PartitionMetadataMissing,
+            Id::PartitionMetadataForeign,
+            Id::KraftTopicId,
+            Id::KraftSnapshotMissing,
+            Id::KraftSnapshotUnreadable,
+            Id::KraftQuorumState,
+        ] {
+            assert_eq!(said(&[], 36, &Finding::new(id, "/data/orders-3/x")), None, "{}", id.name());
+        }
+        assert_eq!(said(&[], 36, &Finding::new(Id::PartitionForeignFile, "/data/orders-3/x")), None);
+    }
+
+    #[test]
+    fn a_partition_without_a_segment_is_said_to_begin_again() {
+        let events = [
+            ("00000000000000000011.index", What::Deleted(DeletedFor::Orphan)),
+            ("00000000000000000000.log", What::Created),
+        ];
+        let said = said(&events, 0, &Finding::new(Id::PartitionEmpty, "/data/orders-3"));
+        assert_eq!(
+            said.as_deref(),
+            Some("an empty segment is made: the log begins and ends at offset 0; the indexes are deleted")
+        );
+    }
+
+    #[test]
+    fn bytes_that_stay_matter_only_where_something_is_appended_behind_them() {
+        let torn = |file| said(&[], 36, &Finding::new(Id::LogTornTail, file));
+        assert_eq!(torn(OLDER).as_deref(), Some("not noticed"));
+        assert!(torn(NEWEST).unwrap().starts_with("the bytes stay and the next append goes behind them"));
+    }
+
+    #[test]
+    fn where_bytes_go_it_is_said_where_the_log_then_ends() {
+        let cut = What::Cut { to: Position(83), lost_bytes: 1, why: RecoverEnd::Torn };
+        let said = said(&[(NEWEST, cut)], 36, &Finding::new(Id::LogTornTail, NEWEST));
+        assert_eq!(
+            said.as_deref(),
+            Some("the log is cut at position 83, 1 byte is lost; the log then ends at offset 36")
+        );
+    }
+
+    #[test]
+    fn an_end_that_the_broker_takes_from_an_empty_segment_or_a_huge_offset_is_told() {
+        let empty = Finding::new(Id::SegmentsEmptyJump, "00000000000000000050.log");
+        assert_eq!(said(&[], 50, &empty).as_deref(), Some("the broker takes offset 50 for the end of the log"));
+        let huge = Finding::new(Id::LogOffsetOverflow, NEWEST).with("lastOffset", 2_147_483_682_i64);
+        let huge = said(&[], 2_147_483_683, &huge);
+        assert_eq!(huge.as_deref(), Some("the broker takes offset 2147483683 for the end of the log"));
+    }
+
+    #[test]
+    fn a_missing_time_index_is_made_again_only_where_the_segment_is_recovered() {
+        let missing = Finding::new(Id::TimeIndexMissing, OLDER);
+        let recovered = said(&[(OLDER, What::Recovered(RecoveredFor::NoOffsetIndex))], 36, &missing);
+        assert_eq!(recovered.as_deref(), Some("it is made again from the log"));
+        let created = said(&[("00000000000000000011.timeindex", What::Created)], 36, &missing);
+        assert!(created.unwrap().contains("stays empty"));
+    }
+
+    #[test]
+    fn two_findings_about_one_snapshot_are_told_the_same_fate() {
+        let snapshot = "00000000000000000036.snapshot";
+        let ids = [Id::SnapshotStray, Id::SnapshotProducerMissing];
+        for (events, fate) in
+            [(vec![(snapshot, What::Deleted(DeletedFor::Stray))], "it is deleted"), (vec![], "taken as it stands")]
+        {
+            for id in ids {
+                assert_eq!(said(&events, 36, &Finding::new(id, snapshot)).as_deref(), Some(fate), "{}", id.name());
+            }
+        }
+    }
+
+    #[test]
+    fn recovery_that_cuts_nothing_has_not_noticed_the_batch() {
+        let finding = Finding::new(Id::LogOffsetsNotIncreasing, OLDER);
+        let said = said(&[(OLDER, What::Recovered(RecoveredFor::UncleanStart))], 36, &finding);
+        assert_eq!(said.as_deref(), Some("not noticed"));
+    }
+}

@@ -5,7 +5,7 @@ mod log;
 mod log_dir;
 mod partition;
 
-use crate::check::Id;
+use crate::check::{Finding, Id};
 
 /// What is said of a kind of finding.
 #[derive(Debug)]
@@ -44,6 +44,52 @@ pub enum Mend {
 pub fn words(id: Id) -> &'static Words {
     let tables = [log::TABLE, indexes::TABLE, partition::TABLE, log_dir::TABLE];
     tables.into_iter().flatten().find(|(known, _)| *known == id).map_or(&UNKNOWN, |(_, words)| words)
+}
+
+/// The same, for modules that have a function of that name themselves.
+pub(super) fn table_words(id: Id) -> &'static Words {
+    words(id)
+}
+
+/// What readers suffer and what starts do, in the usual case of such a finding.
+pub(super) struct Usual {
+    pub(super) readers: &'static str,
+    pub(super) clean: &'static str,
+    pub(super) unclean: &'static str,
+}
+
+/// How many bytes of zeros brokers take for the end of a log that has no room for a batch.
+///
+/// Source: Kafka `FileLogInputStream.nextBatch`.
+const UNSEEN_ZEROS: u64 = 17;
+
+/// What is usual for `finding`: of one kind, it may depend on where it was seen.
+pub(super) fn of(finding: &Finding) -> Usual {
+    let Words { readers, clean, unclean, .. } = *words(finding.id);
+    let is_older = finding.int("isNewest") == Some(0);
+    let is_unseen = match finding.id {
+        Id::LogTornTail => true,
+        Id::LogZeroTail => finding.place.length.is_some_and(|length| length <= UNSEEN_ZEROS),
+        _ => false,
+    };
+    let is_negative = finding.id == Id::LogDirCheckpointLine && finding.int("earlierOffset").is_none();
+    match finding.id {
+        Id::LogTornTail | Id::LogZeroTail if is_older => Usual {
+            readers: match is_unseen {
+                true => "they go on in the next segment without a word: what is missing here is skipped",
+                false => "fetches that reach the zeros fail (CorruptRecordException)",
+            },
+            clean: "not noticed",
+            unclean: "the log is cut here and all later segments are deleted, if the segment is above the recovery point; else it is not noticed",
+        },
+        Id::LogZeroTail if finding.int("isNewest") == Some(1) => {
+            Usual { readers: "none yet; what is appended behind the zeros can never be read", clean, unclean }
+        }
+        _ if is_negative => {
+            Usual { readers, clean: "it counts as the start of the log", unclean: "it counts as the start of the log" }
+        }
+        _ => Usual { readers, clean, unclean },
+    }
 }
 
 /// For kinds that somebody has forgotten to word; a test sees to it that there is none.

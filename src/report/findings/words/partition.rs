@@ -154,7 +154,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             what: "batches that are not of the epoch which the file says",
             says: &[
                 "by line {line}, offsets from {startOffset} on are of epoch {leaderEpoch}; the batch at offset {offset} in {log} is of epoch {batchLeaderEpoch}",
-                "the first epoch begins at offset {firstStartOffset}; the batch at offset {offset} in {log} is before that, of epoch {batchLeaderEpoch}",
+                "the first epoch begins at offset {startOffset}; the batch at offset {offset} in {log} is before that, of epoch {batchLeaderEpoch}",
             ],
             readers: "none; as a follower it may cut too much, or keep what the leader has not",
             clean: "not noticed",
@@ -168,7 +168,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::EpochFileMissing,
         Words {
             what: "batches have leader epochs, and the file is missing or empty",
-            says: &[],
+            says: &["batches have leader epochs, and the file is {fileMissing}"],
             readers: "none; as a follower it cuts its log to the high watermark, which may lose records",
             clean: "it stays empty until the broker becomes leader",
             unclean: "filled in part, from the segments that are recovered",
@@ -182,7 +182,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Words {
             what: "there is not one segment",
             says: &[
-                "there is not one segment, and the checkpoints reach offset {checkpointedOffset}; a broker begins one at {newSegmentAt}[; segments without a log: {orphanSegments}]",
+                "there is not one segment, and the checkpoints reach offset {checkpointedOffset}; a broker begins one at {newSegmentAt}[; of {orphanSegments:segment} there are files without the log]",
             ],
             readers: "all records of the partition are gone",
             clean: "an empty segment is made at the log start offset: the log end falls back to it",
@@ -205,7 +205,11 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::PartitionNameNotCanonical,
         Words {
             what: "an offset that is not written with twenty digits",
-            says: &["{name} is passed over: a broker opens or makes {openedInstead}[ (is that there: {isThere})]"],
+            says: &[
+                "{name} is opened as segment {openedAs}, before the first offset that there can be",
+                "{name} is passed over: a broker opens or makes {openedInstead}[, {isThere}]",
+                "{name} is not the name that a broker opens",
+            ],
             readers: "what is in the file cannot be read",
             clean: "the file with twenty digits is opened or made instead, and this one ignored",
             unclean: "the file with twenty digits is opened or made instead, and this one ignored",
