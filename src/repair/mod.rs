@@ -11,6 +11,7 @@
 pub mod apply;
 pub mod journal;
 pub mod plan;
+pub mod truncate;
 pub mod undo;
 
 use std::path::PathBuf;
