@@ -28,6 +28,8 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs')
             [CompletionResult]::new('dump-log', 'dump-log', [CompletionResultType]::ParameterValue, 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints')
             [CompletionResult]::new('lookup', 'lookup', [CompletionResultType]::ParameterValue, 'Find a message by offset, by timestamp or by key')
+            [CompletionResult]::new('verify-index', 'verify-index', [CompletionResultType]::ParameterValue, 'Would every lookup through these indexes find what the log holds?')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Is this partition, or the whole log dir, sound? And what would a broker make of it?')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -108,6 +110,51 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'kfsck;verify-index' {
+            [CompletionResult]::new('--show', '--show', [CompletionResultType]::ParameterName, 'The least severity that is shown; all are counted')
+            [CompletionResult]::new('--max-batch-bytes', '--max-batch-bytes', [CompletionResultType]::ParameterName, 'With --deep: the most that a batch may decompress to')
+            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many segments are looked at at once; all cores if not given. The output does not depend on it')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many segments are looked at at once; all cores if not given. The output does not depend on it')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--topic-partition', '--topic-partition', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--segment', '--segment', [CompletionResultType]::ParameterName, 'Only the segment that begins at this offset')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Zone of times in text: UTC, local, or a name like Europe/Vienna')
+            [CompletionResult]::new('--io', '--io', [CompletionResultType]::ParameterName, 'How files are read: by positional reads (pread, also what auto takes) or through a memory map')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When text has colours; NO_COLOR in the environment turns them off too')
+            [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Decompress and decode every record too')
+            [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'Let warnings set exit status 4 too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'kfsck;check' {
+            [CompletionResult]::new('--show', '--show', [CompletionResultType]::ParameterName, 'The least severity that is shown; all are counted')
+            [CompletionResult]::new('--max-batch-bytes', '--max-batch-bytes', [CompletionResultType]::ParameterName, 'With --deep: the most that a batch may decompress to')
+            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many segments are looked at at once; all cores if not given. The output does not depend on it')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many segments are looked at at once; all cores if not given. The output does not depend on it')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--topic-partition', '--topic-partition', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--segment', '--segment', [CompletionResultType]::ParameterName, 'Only the segment that begins at this offset')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Zone of times in text: UTC, local, or a name like Europe/Vienna')
+            [CompletionResult]::new('--io', '--io', [CompletionResultType]::ParameterName, 'How files are read: by positional reads (pread, also what auto takes) or through a memory map')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When text has colours; NO_COLOR in the environment turns them off too')
+            [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Read no payload: names, sizes, headers at the ends of logs, indexes, checkpoints')
+            [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Decompress and decode every record too')
+            [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'Let warnings set exit status 4 too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'kfsck;completions' {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
@@ -122,6 +169,8 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs')
             [CompletionResult]::new('dump-log', 'dump-log', [CompletionResultType]::ParameterValue, 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints')
             [CompletionResult]::new('lookup', 'lookup', [CompletionResultType]::ParameterValue, 'Find a message by offset, by timestamp or by key')
+            [CompletionResult]::new('verify-index', 'verify-index', [CompletionResultType]::ParameterValue, 'Would every lookup through these indexes find what the log holds?')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Is this partition, or the whole log dir, sound? And what would a broker make of it?')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -134,6 +183,12 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             break
         }
         'kfsck;help;lookup' {
+            break
+        }
+        'kfsck;help;verify-index' {
+            break
+        }
+        'kfsck;help;check' {
             break
         }
         'kfsck;help;completions' {

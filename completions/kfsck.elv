@@ -25,6 +25,8 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand ls 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
             cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
             cand lookup 'Find a message by offset, by timestamp or by key'
+            cand verify-index 'Would every lookup through these indexes find what the log holds?'
+            cand check 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -101,6 +103,49 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'kfsck;verify-index'= {
+            cand --show 'The least severity that is shown; all are counted'
+            cand --max-batch-bytes 'With --deep: the most that a batch may decompress to'
+            cand -j 'How many segments are looked at at once; all cores if not given. The output does not depend on it'
+            cand --jobs 'How many segments are looked at at once; all cores if not given. The output does not depend on it'
+            cand --progress 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON'
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read: by positional reads (pread, also what auto takes) or through a memory map'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand --deep 'Decompress and decode every record too'
+            cand --strict 'Let warnings set exit status 4 too'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'kfsck;check'= {
+            cand --show 'The least severity that is shown; all are counted'
+            cand --max-batch-bytes 'With --deep: the most that a batch may decompress to'
+            cand -j 'How many segments are looked at at once; all cores if not given. The output does not depend on it'
+            cand --jobs 'How many segments are looked at at once; all cores if not given. The output does not depend on it'
+            cand --progress 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON'
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read: by positional reads (pread, also what auto takes) or through a memory map'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand --quick 'Read no payload: names, sizes, headers at the ends of logs, indexes, checkpoints'
+            cand --deep 'Decompress and decode every record too'
+            cand --strict 'Let warnings set exit status 4 too'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'kfsck;completions'= {
             cand -h 'Print help'
             cand --help 'Print help'
@@ -113,6 +158,8 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand ls 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
             cand dump-log 'Show what is in Kafka''s files: batches, records, index entries, snapshots, checkpoints'
             cand lookup 'Find a message by offset, by timestamp or by key'
+            cand verify-index 'Would every lookup through these indexes find what the log holds?'
+            cand check 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -122,6 +169,10 @@ set edit:completion:arg-completer[kfsck] = {|@words|
         &'kfsck;help;dump-log'= {
         }
         &'kfsck;help;lookup'= {
+        }
+        &'kfsck;help;verify-index'= {
+        }
+        &'kfsck;help;check'= {
         }
         &'kfsck;help;completions'= {
         }

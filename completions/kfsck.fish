@@ -29,6 +29,8 @@ complete -c kfsck -n "__fish_kfsck_needs_command" -s V -l version -d 'Print vers
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "man" -d 'Print a man page'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -117,11 +119,62 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l all -d 'With --ke
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l explain -d 'Show each step: segments considered, index entries, batches read'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l show -d 'The least severity that is shown; all are counted' -r -f -a "error\t''
+warning\t''
+info\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s j -l jobs -d 'How many segments are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l segment -d 'Only the segment that begins at this offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+table\t''
+json\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
+mmap\t''
+pread\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l deep -d 'Decompress and decode every record too'
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l strict -d 'Let warnings set exit status 4 too'
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s q -l quiet -d 'No remarks on standard error, errors only'
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l show -d 'The least severity that is shown; all are counted' -r -f -a "error\t''
+warning\t''
+info\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s j -l jobs -d 'How many segments are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l segment -d 'Only the segment that begins at this offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+table\t''
+json\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
+mmap\t''
+pread\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l quick -d 'Read no payload: names, sizes, headers at the ends of logs, indexes, checkpoints'
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l deep -d 'Decompress and decode every record too'
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l strict -d 'Let warnings set exit status 4 too'
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s q -l quiet -d 'No remarks on standard error, errors only'
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand man" -s h -l help -d 'Print help'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "man" -d 'Print a man page'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "man" -d 'Print a man page'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

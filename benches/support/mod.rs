@@ -46,12 +46,19 @@ pub enum Work {
 pub struct Variant<'a> {
     name: &'a str,
     target: Option<f64>,
+    needs_two_cores: bool,
     run: Box<dyn FnMut() + 'a>,
 }
 
 impl<'a> Variant<'a> {
     pub fn new(name: &'a str, run: impl FnMut() + 'a) -> Self {
-        Self { name, target: None, run: Box::new(run) }
+        Self { name, target: None, needs_two_cores: false, run: Box::new(run) }
+    }
+
+    /// To be judged only in rounds in which two threads had two cores to themselves.
+    pub fn on_two_cores(mut self) -> Self {
+        self.needs_two_cores = true;
+        self
     }
 
     /// The ratio to the first variant that is wanted at least.
@@ -101,6 +108,11 @@ impl Bench {
         segment.file(self.is_test, self.is_written)
     }
 
+    /// Makes a partition of that many segments, with the records of one, and brings it into the page cache.
+    pub fn partition(&self, segment: &data::Segment, segments: u64) -> data::Partition {
+        segment.partition(segments, self.is_test, self.is_written)
+    }
+
     /// Whether the arguments ask for the comparison of this title.
     pub fn wants(&self, title: &str) -> bool {
         self.words.is_empty() || self.words.iter().any(|word| title.contains(word.as_str()))
@@ -112,7 +124,10 @@ impl Bench {
             variants.iter_mut().for_each(|variant| (variant.run)());
         }
         let mut seconds = vec![Vec::with_capacity(self.rounds); variants.len()];
+        let asks_for_cores = !self.is_test && variants.iter().any(|variant| variant.needs_two_cores);
+        let mut had_two_cores = Vec::with_capacity(self.rounds);
         for round in 0..self.rounds {
+            had_two_cores.push(!asks_for_cores || process::two_cores_are_free());
             for turn in 0..variants.len() {
                 let at = (round + turn) % variants.len();
                 let start = (self.clock)();
@@ -129,8 +144,14 @@ impl Bench {
         println!("| {} rounds | {unit} | ratio | target |", self.rounds);
         println!("|---|---|---|---|");
         for (variant, own) in variants.iter().zip(&seconds) {
-            let speed = Spread::of(own.iter().map(|seconds| amount / seconds));
-            let ratio = Spread::of(own.iter().zip(&seconds[0]).map(|(own, first)| first / own));
+            let is_judged = |round: &usize| !variant.needs_two_cores || had_two_cores[*round];
+            let rounds: Vec<_> = (0..self.rounds).filter(is_judged).collect();
+            if rounds.is_empty() {
+                println!("| {} | two cores were never free | | |", variant.name);
+                continue;
+            }
+            let speed = Spread::of(rounds.iter().map(|round| amount / own[*round]));
+            let ratio = Spread::of(rounds.iter().map(|round| seconds[0][*round] / own[*round]));
             let target = match variant.target {
                 // On so little data the start of the process decides.
                 _ if self.is_test => String::new(),
@@ -139,6 +160,10 @@ impl Bench {
                 None => String::new(),
             };
             println!("| {} | {speed} | {ratio} | {target} |", variant.name);
+        }
+        let shared = had_two_cores.iter().filter(|had| !**had).count();
+        if shared > 0 {
+            println!("\nRows of two threads leave {shared} rounds out in which the two had not a core each.");
         }
     }
 

@@ -70,7 +70,7 @@ impl<'p> HeaderRules<'p> {
         // Below the base, the difference is negative and thus a very large number.
         let is_inside = (last.wrapping_sub(self.base_offset) as u64 <= i32::MAX as u64) & (first >= self.base_offset);
         let is_in_order = is_inside & (first > before.last_offset);
-        if !is_in_order | is_odd | ((epoch >= 0) & (epoch < before.epoch)) {
+        if !is_in_order | is_odd | ((epoch != -1) & (epoch < before.epoch.max(0))) {
             self.name_what_is_odd(scanned, is_inside, findings);
         }
         if is_inside {
@@ -188,7 +188,8 @@ impl Odd<'_> {
     /// Followers cut where leader epochs tell them. Source: Kafka `LeaderEpochFileCache.assign`.
     fn epoch_does_not_fall(&self, batch: &RecordBatchHeader, before: &Previous, findings: &mut Findings) {
         let epoch = batch.partition_leader_epoch;
-        if (0..before.epoch).contains(&epoch) {
+        // Below 0 only -1 is one that a broker writes: not known.
+        if epoch != -1 && epoch < before.epoch.max(0) {
             let finding = self.finding(Id::LogEpochDecreases).with("partitionLeaderEpoch", epoch);
             findings.push(finding.with("previousPartitionLeaderEpoch", before.epoch));
         }
@@ -293,7 +294,10 @@ pub fn records(scanned: &ScannedBatch<'_>, path: &Path, decompressor: &mut Decom
         BatchHeader::Message(_) => header.compression().is_ok_and(|codec| codec != Compression::Zstd),
     };
     // The rules for headers have named these.
-    if !codec_is_known || header.records_count().is_some_and(|count| count < 0) {
+    let count_fits = header
+        .as_record_batch()
+        .is_none_or(|batch| (0..=i64::from(batch.last_offset_delta) + 1).contains(&i64::from(batch.records_count)));
+    if !codec_is_known || !count_fits {
         return;
     }
     let Some(batch) = &scanned.batch else {

@@ -271,6 +271,8 @@ catalogue! {
     KraftOldMagic = "kraft/old-magic", Error, None;
     /// `partition.metadata` does not hold the id of the metadata topic.
     KraftTopicId = "kraft/topic-id", Error, None;
+    /// `quorum-state` cannot be read.
+    KraftQuorumState = "kraft/quorum-state", Error, None;
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::path::Path;
 use super::Id;
 use super::finding::{Finding, Severity};
 use super::index_file::SegmentState;
-use crate::format::batch::{BatchHeader, FrameError, RECORD_BATCH_CRC_START, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
+use crate::format::batch::{
+    BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_RECORD_BATCH_LENGTH, LOG_OVERHEAD, RECORD_BATCH_CRC_START,
+    RECORD_BATCH_OVERHEAD, RecordBatchHeader, length_at,
+};
 use crate::format::checksum::Checksum;
 use crate::format::{Offset, Position};
 use crate::scan::{Damage, DamageReason, ScanEnd};
@@ -34,10 +37,12 @@ pub(super) fn stretch(
     let (position, length, finding) = match *end {
         ScanEnd::CleanEof | ScanEnd::Stopped => return Ok(None),
         ScanEnd::TornTail { position, length } => {
-            let mut finding = Finding::new(Id::LogTornTail, path);
-            if let Some(header) = header_at(storage, position)? {
-                finding = finding.with("sizeInBytes", header.size_in_bytes());
-            }
+            let torn = Finding::new(Id::LogTornTail, path);
+            let finding = match (too_small(storage, path, position, length)?, header_at(storage, position)?) {
+                (Some(too_small), _) => too_small,
+                (None, Some(header)) => torn.with("sizeInBytes", header.size_in_bytes()),
+                (None, None) => torn,
+            };
             (position, length, finding)
         }
         ScanEnd::ZeroFill { position, length } => (position, length, Finding::new(Id::LogZeroTail, path)),
@@ -50,6 +55,28 @@ pub(super) fn stretch(
         finding = finding.as_severity(Severity::Info);
     }
     Ok(Some(Stretch { position, length, finding }))
+}
+
+/// What ends before a header would is not torn if its length says that it is all there.
+///
+/// Source: Kafka `FileLogInputStream.nextBatch`, `DefaultRecordBatch`.
+fn too_small(
+    storage: &dyn ReadStorage,
+    path: &Path,
+    position: Position,
+    left: u64,
+) -> Result<Option<Finding>, StoreError> {
+    let mut scratch = Vec::new();
+    let end = position.0.saturating_add(left.min(RECORD_BATCH_OVERHEAD as u64));
+    let bytes = storage.window(position.0..end, &mut scratch)?;
+    let is_record_batch = bytes.get(HEADER_UP_TO_MAGIC - 1) == Some(&2);
+    let Some(length) = length_at(bytes).ok().filter(|_| is_record_batch) else { return Ok(None) };
+    let is_whole = u64::try_from(length).is_ok_and(|length| LOG_OVERHEAD as u64 + length <= left);
+    let is_too_small = is_whole && length < LEAST_RECORD_BATCH_LENGTH;
+    Ok(is_too_small.then(|| {
+        let finding = Finding::new(Id::LogBadLength, path);
+        finding.with("lengthField", length).with("leastLength", LEAST_RECORD_BATCH_LENGTH)
+    }))
 }
 
 fn damaged(storage: &dyn ReadStorage, path: &Path, damage: &Damage) -> Result<Finding, StoreError> {

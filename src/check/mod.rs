@@ -12,13 +12,23 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod chain;
+pub mod checkpointed;
 mod damage;
+pub mod epochs;
 pub mod finding;
+pub mod fold;
 mod index_file;
+pub mod kraft;
+pub mod log_dir;
 mod offset_index;
 pub mod partition;
+pub mod partition_files;
+pub mod producers;
 pub mod segment;
+pub mod snapshots;
 mod time_index;
+pub mod txn_index;
 
 pub use catalogue::Id;
 pub use finding::{Detail, Finding, Findings, Place, Repair, Severity};

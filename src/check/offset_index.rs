@@ -22,6 +22,9 @@ use crate::scan::segment_facts::BatchPlace;
 /// From which size on a log is worth being indexed: sixteen intervals, in bytes.
 const WORTH_AN_ENTRY: u64 = 64 << 10;
 
+/// How many entries of the kind that older releases write are told apart from wrong ones.
+const REMEMBERED: usize = 1000;
+
 /// An offset index that is being held against its log.
 #[derive(Debug)]
 pub(super) struct OffsetIndexCheck {
@@ -36,7 +39,8 @@ pub(super) struct OffsetIndexCheck {
     next_position: u64,
     faults: Faults,
     not_canonical: u64,
-    first_not_canonical: Option<(u32, OffsetIndexEntry, Offset)>,
+    /// The first of them, with the last offset of the batch at the position.
+    first_not_canonical: Vec<(u32, Offset)>,
 }
 
 impl OffsetIndexCheck {
@@ -61,7 +65,7 @@ impl OffsetIndexCheck {
             next_position: u64::MAX,
             faults: Faults::default(),
             not_canonical: 0,
-            first_not_canonical: None,
+            first_not_canonical: Vec::new(),
         };
         check.name_negative_positions();
         check
@@ -126,9 +130,11 @@ impl OffsetIndexCheck {
                             .with("lastOffsetBefore", standing.last_offset_before)
                     });
                 }
-            } else if entry.offset != header.last_offset() {
+            } else if entry.offset != header.last_offset() && standing.is_in_order {
                 self.not_canonical += 1;
-                self.first_not_canonical.get_or_insert((slot, entry, header.last_offset()));
+                if self.first_not_canonical.len() < REMEMBERED {
+                    self.first_not_canonical.push((slot, header.last_offset()));
+                }
             }
         }
     }
@@ -242,12 +248,15 @@ impl OffsetIndexCheck {
             }
             None => {
                 self.entries_rise();
+                self.wrong_entries_have_no_kind();
                 if std::mem::take(&mut self.faults).report(self.shape.used, findings) {
                     return;
                 }
             }
         }
-        if let Some((slot, entry, last_offset)) = self.first_not_canonical.filter(|_| self.not_canonical > 0) {
+        if let Some((slot, last_offset)) = self.first_not_canonical.first().copied()
+            && let Some(entry) = OffsetIndex::new(&self.bytes, self.base_offset).entry(slot as usize)
+        {
             let finding = described(&self.shape, Id::IndexNotCanonical, slot, entry)
                 .with("batchLastOffset", last_offset)
                 .with("notCanonicalEntries", self.not_canonical)
@@ -259,6 +268,13 @@ impl OffsetIndexCheck {
             let finding = Finding::new(Id::IndexEmpty, self.shape.path()).with("logSize", end.size_in_bytes);
             findings.push(finding);
         }
+    }
+
+    /// Entries that are called wrong are not called unusual too.
+    fn wrong_entries_have_no_kind(&mut self) {
+        let (before, wrong) = (self.first_not_canonical.len(), self.faults.slots());
+        self.first_not_canonical.retain(|(slot, _)| wrong.binary_search(slot).is_err());
+        self.not_canonical -= (before - self.first_not_canonical.len()) as u64;
     }
 
     fn has_no_file(&self) -> bool {

@@ -105,10 +105,11 @@ impl Worker {
             Ok(storage) => {
                 let walk = Walk { task, path: log.path(), storage: storage.as_ref(), state };
                 if let Err(error) = walk.run(&mut indexes, &mut self.decompressor, &mut judged) {
-                    cannot_look(&mut judged, error, &state);
+                    judged.unreadable.push(error);
                 }
             }
-            Err(error) => cannot_look(&mut judged, error, &state),
+            // Whether a log that is gone is news, the check of the partition decides: its segment is gone too.
+            Err(error) => judged.unreadable.push(error),
         }
         if !judged.findings.is_empty() && file_facts(task, &state) != before {
             // A running broker has put other files in their place meanwhile: they were no set.
@@ -126,7 +127,7 @@ fn file_facts(task: &SegmentTask<'_>, state: &SegmentState) -> Vec<Option<FileFa
     settled.map(|file| file.facts().ok()).collect()
 }
 
-/// Notes that a file could not be looked at. Under a running broker files go: that is no failure.
+/// Notes that an index could not be looked at. Under a running broker files go: that is no failure.
 fn cannot_look(judged: &mut JudgedSegment, error: StoreError, state: &SegmentState) {
     let is_gone = matches!(&error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
     if !(state.is_live && is_gone) {

@@ -121,7 +121,11 @@ impl TimeIndexCheck {
     ) {
         let last_offset = header.last_offset();
         // What a compressed message begins with is not known; it holds all offsets that no batch before it does.
-        let behind_the_last = Offset(last_offset_before.0.saturating_add(1)).min(last_offset);
+        // Behind damage it may hold no more than its last one.
+        let behind_the_last = match is_behind_damage {
+            true => last_offset,
+            false => Offset(last_offset_before.0.saturating_add(1)).min(last_offset),
+        };
         let batch = SeenBatch {
             first_offset: header.base_offset().unwrap_or(behind_the_last),
             last_offset,
@@ -321,16 +325,20 @@ impl TimeIndexCheck {
         }
     }
 
-    /// The last entry says how old the segment is, to lookups and to retention: too large a timestamp keeps both there.
+    /// The last entry says how old the segment is, to lookups and to retention: too large a timestamp keeps both there, too
+    /// small a one lets both pass over it.
     fn wrong_last_is_named(&mut self, end: &LogEnd) {
         let Some(mut finding) = self.wrong_last.take() else { return };
         let index = TimeIndex::new(&self.bytes, self.base_offset);
         let timestamp = index.entry(self.last_slot() as usize).map_or(-1, |entry| entry.timestamp);
-        if end.max_timestamp.is_none_or(|largest| timestamp > largest) {
-            finding.id = Id::TimeIndexLastTooLarge;
-            if let Some(largest) = end.max_timestamp {
+        match end.max_timestamp {
+            Some(largest) if timestamp == largest => {}
+            Some(largest) => {
+                let is_too_small = timestamp < largest;
+                finding.id = if is_too_small { Id::TimeIndexLastTooSmall } else { Id::TimeIndexLastTooLarge };
                 finding = finding.with("maxTimestamp", Detail::Time(largest));
             }
+            None => finding.id = Id::TimeIndexLastTooLarge,
         }
         let (slot, id) = (self.last_slot(), finding.id);
         self.faults.add(slot, id, || finding);

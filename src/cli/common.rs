@@ -80,6 +80,11 @@ impl Common {
         }
     }
 
+    /// Whether only some partitions, or one segment, of what the paths hold are meant.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        !self.topic_partition.is_empty() || self.segment.is_some()
+    }
+
     /// How files are read.
     pub(crate) fn io_mode(&self) -> IoMode {
         match self.io {
@@ -87,6 +92,11 @@ impl Common {
             IoArg::Mmap => IoMode::Mmap,
             IoArg::Pread => IoMode::Pread,
         }
+    }
+
+    /// Whether remarks are unwanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     fn reporter(&self) -> Reporter {
@@ -117,6 +127,8 @@ pub(crate) struct Seen {
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
     pub(crate) infos: u64,
+    /// Index entries that were judged, where that is what a command does.
+    pub(crate) entries: Option<u64>,
 }
 
 /// One run of a command: where its lines go and what it has come to.
@@ -192,7 +204,7 @@ impl Run {
         log_dir_of(partition).is_some_and(|log_dir| self.broker_runs_in(&log_dir))
     }
 
-    /// The same of a log dir.
+    /// Whether a broker runs on this log dir; says so the first time.
     pub(crate) fn broker_runs_in(&mut self, log_dir: &Path) -> bool {
         if let Some((_, runs)) = self.brokers.iter().find(|(known, _)| known == log_dir) {
             return *runs;
@@ -229,6 +241,23 @@ impl Run {
             let words = format!("{places} damaged, in {files} with {}", counted(seen.batches, "batch"));
             self.reporter.words(&mut self.output.buffer, Some(Tone::Bad), words.as_bytes());
         }
+        self.close()
+    }
+
+    /// What the process exits with after findings were told and counted. `strict` lets warnings count as well.
+    pub(crate) fn close_judged(mut self, strict: bool) -> Exit {
+        if self.seen.errors > 0 || (strict && self.seen.warnings > 0) {
+            self.exit |= Exit::ERRORS_LEFT;
+        }
+        if self.exit == Exit::CLEAN && self.seen.segments == 0 && self.seen.warnings == 0 {
+            self.refused("nothing was looked at: there is no segment", None);
+        }
+        self.close()
+    }
+
+    fn close(mut self) -> Exit {
+        self.reporter.flush(&mut self.output.buffer);
+        let seen = self.seen;
         let count = Value::Unsigned;
         let fields = [
             Field::json_only("files", count(seen.files)),
@@ -236,6 +265,7 @@ impl Run {
             Field::json_only("batches", count(seen.batches)),
             Field::json_only("records", count(seen.records)),
             Field::json_only("bytes", count(seen.bytes)),
+            Field::json_only("entries", seen.entries.map_or(Value::Absent, count)),
             Field::json_only("errors", count(seen.errors)),
             Field::json_only("warnings", count(seen.warnings)),
             Field::json_only("infos", count(seen.infos)),
@@ -269,10 +299,11 @@ impl Run {
 }
 
 /// A number with its noun.
-fn counted(number: u64, noun: &str) -> String {
+pub(crate) fn counted(number: u64, noun: &str) -> String {
     match (number, noun) {
         (1, noun) => format!("1 {noun}"),
         (number, "batch") => format!("{number} batches"),
+        (number, "index entry") => format!("{number} index entries"),
         (number, noun) => format!("{number} {noun}s"),
     }
 }

@@ -1,17 +1,22 @@
 //! The user: arguments, streams, signals and the exit status. The only module that knows any of them.
 
+mod check;
 mod common;
 mod dump_log;
 mod dump_small;
 pub mod exit;
 mod filter;
 mod generate;
+pub mod jobs;
+mod judge;
 pub mod kafka_dump;
 mod lookup;
 mod ls;
 mod output;
+mod progress;
 mod signals;
 mod values;
+mod verify_index;
 
 use std::ffi::OsString;
 
@@ -35,9 +40,11 @@ Examples:
   kfsck dump-log /data/orders-3                     every batch of a partition
   kfsck dump-log -r -n 10 /data/orders-3            its first ten records
   kfsck lookup --timestamp -2h /data/orders-3       the first record of the last two hours
+  kfsck check /data                                 is the log dir sound? what would a broker make of it?
+  kfsck verify-index /data/orders-3                 are its indexes right?
   kfsck dump-log --help                             windows, filters, formats
 
-Nothing here writes. Exit status: 0 sound, 4 damage was seen, 8 something could not be looked at, 16 usage";
+Nothing here writes. Exit status: 0 sound, 4 errors were seen, 8 something could not be looked at, 16 usage";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,6 +54,10 @@ enum Command {
     DumpLog(Box<dump_log::DumpLogArgs>),
     /// Find a message by offset, by timestamp or by key
     Lookup(lookup::LookupArgs),
+    /// Would every lookup through these indexes find what the log holds?
+    VerifyIndex(verify_index::VerifyIndexArgs),
+    /// Is this partition, or the whole log dir, sound? And what would a broker make of it?
+    Check(check::CheckArgs),
     /// Print the completions of a shell
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -79,6 +90,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Command::Ls(args) => ls::run(&args),
             Command::DumpLog(args) => dump_log::run(&args),
             Command::Lookup(args) => lookup::run(&args),
+            Command::VerifyIndex(args) => verify_index::run(&args),
+            Command::Check(args) => check::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },

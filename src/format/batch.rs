@@ -14,7 +14,7 @@ use std::ops::Deref;
 
 use super::Offset;
 use super::bytes::{array_at, i8_at, i32_at};
-use super::checksum::{Checksum, crc32, crc32c};
+use super::checksum::{Checksum, crc32, crc32c, crc32c_fetching_ahead};
 use super::compression::{CompressError, Compression, Decompressor, compress};
 use super::legacy::{MESSAGE_CRC_START, MessageHeader, wrapped_records};
 use super::record::{RecordError, RecordFields, Records};
@@ -32,7 +32,7 @@ const LEAST_MESSAGE_SIZE: usize = LOG_OVERHEAD + LEAST_LENGTH as usize;
 /// Where the bytes that the CRC of a magic-2 batch covers begin.
 pub const RECORD_BATCH_CRC_START: usize = 21;
 /// The length field of a magic-2 batch without records.
-const LEAST_RECORD_BATCH_LENGTH: i32 = 49;
+pub const LEAST_RECORD_BATCH_LENGTH: i32 = 49;
 
 /// Why bytes are no batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -462,14 +462,40 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// Whether Kafka would call the batch valid: large enough for its magic, and the checksum holds.
+    /// As [`Self::computed_crc`], where `following` is the batch in its map with the bytes behind it: for bytes that the
+    /// processor has not seen yet, and that it is told to fetch ahead, those of the next batch too.
     #[inline]
-    pub fn is_valid(&self) -> bool {
+    pub fn computed_crc_fetching_ahead(&self, following: &[u8]) -> u32 {
+        match self.header {
+            BatchHeader::RecordBatch(_) => {
+                let start = self.header.checksum_start();
+                let length = self.bytes.len().saturating_sub(start);
+                crc32c_fetching_ahead(following.get(start..).unwrap_or_default(), length)
+            }
+            BatchHeader::Message(_) => self.computed_crc(),
+        }
+    }
+
+    /// Whether the batch is as large as the smallest of its magic.
+    #[inline]
+    fn is_large_enough(&self) -> bool {
         let least = match self.header {
             BatchHeader::RecordBatch(_) => RECORD_BATCH_OVERHEAD,
             BatchHeader::Message(_) => LEAST_MESSAGE_SIZE,
         };
-        self.bytes.len() >= least && self.computed_crc() == self.header.crc()
+        self.bytes.len() >= least
+    }
+
+    /// Whether Kafka would call the batch valid: large enough for its magic, and the checksum holds.
+    #[inline]
+    pub fn is_valid(&self) -> bool {
+        self.is_valid_with(self.computed_crc())
+    }
+
+    /// Whether Kafka would call the batch valid if this is the checksum of its bytes.
+    #[inline]
+    pub fn is_valid_with(&self, computed_crc: u32) -> bool {
+        self.is_large_enough() && computed_crc == self.header.crc()
     }
 
     /// The same batch one rung higher, or `None` where the checksum does not hold.

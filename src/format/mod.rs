@@ -30,6 +30,7 @@ pub mod legacy;
 pub mod offset_checkpoint;
 pub mod offset_index;
 pub mod partition_metadata;
+mod prefetch;
 pub mod producer_snapshot;
 pub mod properties;
 pub mod quorum_state;

@@ -31,6 +31,7 @@ pub mod control;
 pub mod entries;
 mod escape;
 mod escape_x86;
+pub mod findings;
 pub mod json;
 pub mod kafka_format;
 pub mod log;

@@ -6,6 +6,8 @@ use super::log::{self, Damaged, end_words};
 use super::reporter::{Format, Reporter};
 use super::row::{Field, Row, Value, path, path_text};
 use super::size;
+use crate::check::Severity;
+use crate::check::partition::PartitionReport;
 use crate::format::file_name::DirState;
 use crate::format::{Offset, Position};
 use crate::scan::ScanEnd;
@@ -50,6 +52,40 @@ pub fn partition(
         Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(facts.last_timestamp)),
         Field::new("latestEpoch", "epoch", Value::or_absent(facts.latest_epoch)),
         Field::people_only("note", "note", note(&notes)),
+    ];
+    reporter.row(out, &Row::new("partition", &fields));
+}
+
+/// One partition that was checked: what is known of it, and how much is wrong. `by_path` says whether people need more
+/// than its name to know which is meant.
+pub fn judged_partition(
+    reporter: &mut Reporter,
+    out: &mut Vec<u8>,
+    dir: &Path,
+    name: Option<&PartitionName>,
+    by_path: bool,
+    report: &PartitionReport,
+) {
+    let title = match (by_path, name) {
+        (false, Some(name)) => name.to_string(),
+        _ => path_text(dir),
+    };
+    let dir = path_text(dir);
+    let fields = [
+        Field::json_only("dir", Value::Word(&dir)),
+        Field::json_only("topic", name.map_or(Value::Absent, |name| Value::Word(&name.topic))),
+        Field::json_only("partition", Value::or_absent(name.map(|name| name.partition))),
+        Field::json_only("state", name.and_then(|name| state_name(name.state)).map_or(Value::Absent, Value::Word)),
+        Field::people_only("partition", "", Value::Text(&title)),
+        Field::new("segments", "segments", Value::Unsigned(report.segments)),
+        Field::new("sizeInBytes", "size", Value::Size(report.size_in_bytes)),
+        Field::new("logStartOffset", "log start", offset(report.log_start_offset)),
+        Field::new("highWatermark", "high watermark", offset(report.high_watermark)),
+        Field::new("logEndOffset", "log end", offset(report.log_end_offset)),
+        Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(report.last_timestamp)),
+        Field::new("latestEpoch", "epoch", Value::or_absent(report.latest_epoch)),
+        Field::new("errors", "errors", Value::Unsigned(report.count(Severity::Error))),
+        Field::new("warnings", "warnings", Value::Unsigned(report.count(Severity::Warning))),
     ];
     reporter.row(out, &Row::new("partition", &fields));
 }

@@ -23,6 +23,8 @@ pub enum Tone {
     Heading,
     /// It says that something is wrong.
     Bad,
+    /// It says that something is not as it should be.
+    Caution,
 }
 
 /// The most rows that a table holds back to align its columns; a longer one goes on under a new head.
@@ -66,6 +68,7 @@ impl Reporter {
         let style = match tone {
             Tone::Heading => anstyle::Style::new().bold(),
             Tone::Bad => anstyle::AnsiColor::Red.on_default().bold(),
+            Tone::Caution => anstyle::AnsiColor::Yellow.on_default(),
         };
         if self.color {
             out.extend_from_slice(style.render().to_string().as_bytes());
@@ -79,6 +82,11 @@ impl Reporter {
     /// The format.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Columns of the terminal; `None` where there is none to fit into.
+    pub fn width(&self) -> Option<u16> {
+        self.width
     }
 
     /// The zone of times in text.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::resync::{self, LogSoFar};
 use crate::format::Position;
 use crate::format::batch::{BatchHeader, FrameError, HEADER_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordBatch};
-use crate::store::window::Window;
+use crate::store::window::{Scratch, View, Window};
 use crate::store::{ReadStorage, StoreError};
 
 /// How far the walk looks into a batch before it shows it.
@@ -149,8 +149,22 @@ impl<'s> BatchScan<'s> {
     /// A walk over `storage`. `so_far` tells what is known of the log before the first batch: it decides which batches
     /// behind damage can belong to this log.
     pub fn new(storage: &'s dyn ReadStorage, so_far: LogSoFar, options: ScanOptions<'s>) -> Self {
-        let window = Window::new(storage);
-        Self { window, options, position: options.start.0, length: storage.len(), so_far, end: None }
+        Self::over(Window::new(storage), so_far, options)
+    }
+
+    /// As [`BatchScan::new`], with the memory of a thread that makes many walks.
+    pub fn with_scratch(
+        storage: &'s dyn ReadStorage,
+        so_far: LogSoFar,
+        options: ScanOptions<'s>,
+        scratch: &'s mut Scratch,
+    ) -> Self {
+        Self::over(Window::with_scratch(storage, scratch), so_far, options)
+    }
+
+    fn over(window: Window<'s>, so_far: LogSoFar, options: ScanOptions<'s>) -> Self {
+        let length = window.storage().len();
+        Self { window, options, position: options.start.0, length, so_far, end: None }
     }
 
     /// Why the walk ended; `None` while it has not.
@@ -213,8 +227,8 @@ impl<'s> BatchScan<'s> {
         if left == 0 {
             return Ok(Step::End(ScanEnd::CleanEof));
         }
-        let bytes = self.window.at(position, RECORD_BATCH_OVERHEAD as u64)?;
-        let header = match BatchHeader::read(bytes).and_then(|header| header.check().map(|()| header)) {
+        let view = self.window.view(position, RECORD_BATCH_OVERHEAD as u64)?;
+        let header = match BatchHeader::read(view.bytes).and_then(|header| header.check().map(|()| header)) {
             Ok(header) => header,
             Err(error) => return self.no_batch(error).map(Step::End),
         };
@@ -225,11 +239,12 @@ impl<'s> BatchScan<'s> {
         }
         let fits = size <= self.options.max_batch_bytes;
         let held = self.options.bodies && fits;
+        // A batch that is to be shown whole is held before it is looked at, so that none is read twice.
+        let view = if held { self.window.view(position, size)? } else { view };
         if self.options.verify == Verify::Checksum {
-            let computed = if bytes.len() as u64 >= size {
-                RecordBatch::with_header(header, bytes).map_or(0, |batch| batch.computed_crc())
-            } else {
-                streamed_crc(&mut self.window, position, &header)?
+            let computed = match RecordBatch::with_header(header, view.bytes) {
+                Ok(batch) => crc_in(&view, &batch),
+                Err(_) => streamed_crc(&mut self.window, position, &header)?,
             };
             if computed != header.crc() {
                 let reason = DamageReason::Checksum { stored: header.crc(), computed };
@@ -296,6 +311,12 @@ pub(super) fn intact_header(
         return Ok(None);
     }
     Ok((streamed_crc(window, position, &header)? == header.crc()).then_some(header))
+}
+
+/// The checksum of the batch that the view begins with.
+#[inline]
+pub(super) fn crc_in(view: &View<'_>, batch: &RecordBatch<'_>) -> u32 {
+    if view.is_lent { batch.computed_crc_fetching_ahead(view.bytes) } else { batch.computed_crc() }
 }
 
 /// The checksum of the batch at `position`, which must lie inside the file, without holding it.

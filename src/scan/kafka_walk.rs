@@ -5,6 +5,7 @@
 //!
 //! Source: Kafka `FileLogInputStream`.
 
+use super::batch_scan::crc_in;
 use crate::format::Position;
 use crate::format::batch::{BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_LENGTH, LOG_OVERHEAD};
 use crate::format::batch::{RECORD_BATCH_OVERHEAD, RecordBatch, length_at};
@@ -99,8 +100,9 @@ impl WalkedBatch {
     pub fn is_valid(&self, window: &mut Window<'_>, at_once: u64) -> Result<bool, StoreError> {
         let (start, size) = (self.position.0, self.header.size_in_bytes());
         if size <= at_once {
-            let bytes = window.at(start, size)?;
-            return Ok(RecordBatch::with_header(self.header, bytes).is_ok_and(|batch| batch.is_valid()));
+            let view = window.view(start, size)?;
+            let batch = RecordBatch::with_header(self.header, view.bytes);
+            return Ok(batch.is_ok_and(|batch| batch.is_valid_with(crc_in(&view, &batch))));
         }
         let mut checksum = self.header.checksum();
         let covered = start.saturating_add(self.header.checksum_start() as u64)..start.saturating_add(size);

@@ -28,6 +28,8 @@ pub struct EpochRun {
     pub epoch: i32,
     /// The first of these batches.
     pub first: BatchPlace,
+    /// The batch before it in the segment: with it the run before has ended.
+    pub before: Option<BatchPlace>,
 }
 
 /// What one walk over a segment says about it.
@@ -127,7 +129,7 @@ impl SegmentFacts {
             && self.epochs.last().is_none_or(|run| run.epoch != epoch)
             && self.epochs.len() < MOST_KEPT
         {
-            self.epochs.push(EpochRun { epoch, first: place });
+            self.epochs.push(EpochRun { epoch, first: place, before: self.last });
         }
         self.has_old_magic |= header.as_record_batch().is_none();
         self.first.get_or_insert(place);
@@ -152,7 +154,10 @@ impl SegmentFacts {
                 true => self.damage.push(*damage),
                 false => self.more_damage += 1,
             }
-            self.producers.iter_mut().for_each(ProducerFacts::batches_are_missing);
+            // What ends at or before the last batch is not affected.
+            let next_offset = self.next_offset();
+            let affected = |part: &&mut ProducerFacts| part.end_offset().is_none_or(|end| end > next_offset);
+            self.producers.iter_mut().filter(affected).for_each(ProducerFacts::batches_are_missing);
         }
     }
 

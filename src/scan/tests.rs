@@ -7,6 +7,7 @@ use crate::format::legacy::MessageFields;
 use crate::format::record::RecordFields;
 use crate::format::{Offset, Position};
 use crate::store::mem::MemoryStorage;
+use crate::store::pread::PreadFile;
 
 /// A batch of `count` records with values of `value`, from `base_offset` on.
 fn batch(base_offset: i64, count: i32, value: &[u8]) -> Vec<u8> {
@@ -81,6 +82,29 @@ fn a_torn_last_batch_is_a_torn_tail_wherever_it_is_torn() {
             ScanEnd::TornTail { position: Position(positions[2] as u64), length }
         };
         assert_eq!((offsets, ends), (vec![0, 2], vec![expected]), "cut to {end}");
+    }
+}
+
+#[test]
+fn a_torn_tail_is_not_completed_by_what_an_earlier_window_has_left_in_the_buffer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("00000000000000000000.log");
+    let mut bytes = Vec::new();
+    let mut offset = 0;
+    // More than one buffer, and not a multiple of it.
+    while bytes.len() < 300_000 {
+        bytes.extend(batch(offset, 1, &[b'v'; 1009]));
+        offset += 1;
+    }
+    let position = Position(bytes.len() as u64);
+    for length in [8, 11, 12, 16, 17, 21, 60, 61, 62, 1000] {
+        let mut torn = bytes.clone();
+        torn.extend(&batch(offset, 1, &[b'v'; 1009])[..length]);
+        std::fs::write(&path, &torn).unwrap();
+        let storage = PreadFile::open(&path).unwrap();
+        let mut scan = BatchScan::new(&storage, LogSoFar::segment(Offset(0), None), ScanOptions::default());
+        while scan.next_batch().unwrap().is_some() {}
+        assert_eq!(scan.end(), Some(&ScanEnd::TornTail { position, length: length as u64 }));
     }
 }
 

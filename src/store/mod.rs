@@ -93,7 +93,8 @@ pub trait ReadStorage: Send + Sync {
 /// How files are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IoMode {
-    /// By positional reads: measured faster than a map on one thread, and every failure is an error code.
+    /// By positional reads: measured no slower than a map in any use (`docs/performance.md`), and every failure is an
+    /// error code.
     #[default]
     Auto,
     /// By map, but for files that a running broker may still write to.

@@ -4,28 +4,92 @@ use std::ops::Range;
 
 use super::{ReadStorage, StoreError};
 
-/// How far a window over a memory map reaches at a time.
-const LENT_STEP: u64 = 4 << 20;
-/// How many bytes one positional read takes: what fits a core's second-level cache.
-const COPIED_STEP: u64 = 256 << 10;
+/// How far a window over a memory map reaches at most.
+const MOST_LENT: u64 = 4 << 20;
+/// How many bytes one positional read takes at most: what fits a core's second-level cache.
+const MOST_COPIED: u64 = 256 << 10;
+/// What all windows of a program may hold together, as long as no batch is larger than they are.
+const BUDGET: u64 = 16 << 20;
+/// Windows do not get smaller than this, however many there are.
+const LEAST_REACH: u64 = 16 << 10;
+
+/// Memory for windows: made once for a thread, and used for one window after the other.
+#[derive(Debug)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+    reach: Reach,
+}
+
+/// How far windows reach, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reach {
+    lent: u64,
+    copied: u64,
+}
+
+impl Scratch {
+    /// Memory for a thread that has a window, one of `windows` in the program at the same time. The more there are the
+    /// less each takes.
+    pub fn one_of(windows: usize) -> Self {
+        let share = BUDGET / (windows as u64).max(1);
+        let reach = |most: u64| share.clamp(LEAST_REACH, most);
+        Self { bytes: Vec::new(), reach: Reach { lent: reach(MOST_LENT), copied: reach(MOST_COPIED) } }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::one_of(1)
+    }
+}
+
+/// Bytes at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'w> {
+    /// The bytes.
+    pub bytes: &'w [u8],
+    /// Whether they are the storage's own, which the processor may never have seen; bytes that were copied it has.
+    pub is_lent: bool,
+}
 
 /// Bytes of a storage, at hand one window at a time.
 pub struct Window<'s> {
     storage: &'s dyn ReadStorage,
-    held: Held<'s>,
+    /// The bytes at hand, where the storage lends them.
+    lent: Option<&'s [u8]>,
+    /// The bytes at hand, where it does not. What lies behind them is left over from earlier.
+    copied: Vec<u8>,
     range: Range<u64>,
     released: u64,
+    reach: Reach,
+    /// Where the memory comes from and goes back to.
+    home: Option<&'s mut Scratch>,
 }
 
-enum Held<'s> {
-    Lent(&'s [u8]),
-    Copied(Vec<u8>),
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        // One batch of unusual size must not pin its memory for the rest of the run.
+        if let (Some(home), true) = (&mut self.home, self.copied.len() as u64 <= MOST_COPIED) {
+            home.bytes = std::mem::take(&mut self.copied);
+        }
+    }
 }
 
 impl<'s> Window<'s> {
     /// A window over `storage`; nothing is read yet.
     pub fn new(storage: &'s dyn ReadStorage) -> Self {
-        Self { storage, held: Held::Copied(Vec::new()), range: 0..0, released: 0 }
+        Self::over(storage, Scratch::default(), None)
+    }
+
+    /// A window over `storage` that uses the memory of its thread.
+    pub fn with_scratch(storage: &'s dyn ReadStorage, scratch: &'s mut Scratch) -> Self {
+        let own = Scratch { bytes: std::mem::take(&mut scratch.bytes), reach: scratch.reach };
+        Self::over(storage, own, Some(scratch))
+    }
+
+    fn over(storage: &'s dyn ReadStorage, memory: Scratch, home: Option<&'s mut Scratch>) -> Self {
+        let Scratch { bytes, reach } = memory;
+        Self { storage, lent: None, copied: bytes, range: 0..0, released: 0, reach, home }
     }
 
     /// The storage below.
@@ -38,25 +102,30 @@ impl<'s> Window<'s> {
     /// `least` bytes are really held in memory where the storage is not mapped, so the caller bounds it.
     #[inline]
     pub fn at(&mut self, position: u64, least: u64) -> Result<&[u8], StoreError> {
+        Ok(self.view(position, least)?.bytes)
+    }
+
+    /// As [`Window::at`], and where the bytes are.
+    #[inline]
+    pub fn view(&mut self, position: u64, least: u64) -> Result<View<'_>, StoreError> {
         let wanted = position.saturating_add(least).min(self.storage.len());
         if position < self.range.start || wanted > self.range.end {
             self.refill(position, least)?;
         }
-        let held = match &self.held {
-            Held::Lent(bytes) => bytes,
-            Held::Copied(bytes) => bytes.as_slice(),
-        };
-        let skipped = usize::try_from(position.saturating_sub(self.range.start)).unwrap_or(usize::MAX);
-        Ok(held.get(skipped..).unwrap_or_default())
+        let held = self.lent.unwrap_or(&self.copied);
+        let at = |position: u64| usize::try_from(position.saturating_sub(self.range.start)).unwrap_or(usize::MAX);
+        let bytes = held.get(at(position)..at(self.range.end)).unwrap_or_default();
+        Ok(View { bytes, is_lent: self.lent.is_some() })
     }
 
     #[cold]
     fn refill(&mut self, position: u64, least: u64) -> Result<(), StoreError> {
         let length = self.storage.len();
         let reach = |step: u64| position.min(length)..position.saturating_add(least.max(step)).min(length);
-        if let Some(bytes) = self.storage.lend(reach(LENT_STEP))? {
-            self.held = Held::Lent(bytes);
-            self.range = reach(LENT_STEP);
+        let range = reach(self.reach.lent);
+        self.lent = self.storage.lend(range.clone())?;
+        if self.lent.is_some() {
+            self.range = range;
             // What lies behind is not needed again; keeping it mapped would count as memory of ours.
             if position > self.released {
                 self.storage.release(self.released..position);
@@ -64,14 +133,10 @@ impl<'s> Window<'s> {
             }
             return Ok(());
         }
-        let mut buffer = match std::mem::replace(&mut self.held, Held::Copied(Vec::new())) {
-            Held::Copied(buffer) => buffer,
-            Held::Lent(_) => Vec::new(),
-        };
+        let range = reach(self.reach.copied);
         self.range = 0..0;
-        self.storage.read_into(reach(COPIED_STEP), &mut buffer)?;
-        self.held = Held::Copied(buffer);
-        self.range = reach(COPIED_STEP);
+        self.storage.read_into(range.clone(), &mut self.copied)?;
+        self.range = range;
         Ok(())
     }
 
@@ -112,5 +177,74 @@ impl<'s> Window<'s> {
     /// Errors: [`StoreError::Shrunk`] where the file has lost bytes meanwhile.
     pub fn still_whole(&self) -> Result<(), StoreError> {
         self.storage.still_whole()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::map::MappedFile;
+    use crate::store::pread::PreadFile;
+
+    fn numbered_bytes(len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i / 7 % 251) as u8).collect()
+    }
+
+    /// Walks over the storage in steps of some bytes and compares what is at hand with what the file holds.
+    fn assert_all_seen(mut window: Window<'_>, bytes: &[u8], most: usize) {
+        for position in (0..=bytes.len()).step_by(4099) {
+            let view = window.view(position as u64, 61).unwrap();
+            let there = &bytes[position..];
+            assert!(view.bytes.len() >= there.len().min(61), "{position}");
+            assert!(view.bytes.len() <= most, "{} bytes are at hand", view.bytes.len());
+            assert!(there.starts_with(view.bytes), "at {position} there are bytes that the file does not have");
+        }
+    }
+
+    #[test]
+    fn no_window_shows_what_an_earlier_one_has_left_behind_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut scratch = Scratch::one_of(3);
+        for len in [700_000, 300_000, 10, 0, 262_144, 262_145] {
+            let path = dir.path().join(len.to_string());
+            let bytes = numbered_bytes(len);
+            std::fs::write(&path, &bytes).unwrap();
+            let (read, mapped) = (PreadFile::open(&path).unwrap(), MappedFile::open(&path).unwrap());
+            for storage in [&read as &dyn ReadStorage, &mapped] {
+                let most = if storage.lend(0..0).unwrap().is_some() { MOST_LENT } else { MOST_COPIED } as usize;
+                assert_all_seen(Window::new(storage), &bytes, most);
+                assert_all_seen(Window::with_scratch(storage, &mut scratch), &bytes, most);
+            }
+        }
+    }
+
+    #[test]
+    fn the_more_windows_there_are_the_less_each_takes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let bytes = numbered_bytes(5 << 20);
+        std::fs::write(&path, &bytes).unwrap();
+        let (read, mapped) = (PreadFile::open(&path).unwrap(), MappedFile::open(&path).unwrap());
+        for (windows, lent, copied) in [(1, 4 << 20, 256 << 10), (8, 2 << 20, 256 << 10), (256, 64 << 10, 64 << 10)] {
+            let mut scratch = Scratch::one_of(windows);
+            assert_all_seen(Window::with_scratch(&mapped, &mut scratch), &bytes, lent);
+            assert_all_seen(Window::with_scratch(&read, &mut scratch), &bytes, copied);
+            assert_eq!(scratch.bytes.len(), copied);
+        }
+        assert_eq!(Scratch::one_of(usize::MAX).reach.lent, LEAST_REACH);
+        assert_eq!(Scratch::one_of(0).reach.copied, MOST_COPIED);
+    }
+
+    #[test]
+    fn what_one_large_batch_took_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, numbered_bytes(3 << 20)).unwrap();
+        let read = PreadFile::open(&path).unwrap();
+        let mut scratch = Scratch::default();
+        let mut window = Window::with_scratch(&read, &mut scratch);
+        assert_eq!(window.at(5, 2 << 20).unwrap().len(), 2 << 20);
+        drop(window);
+        assert_eq!(scratch.bytes.capacity(), 0);
     }
 }

@@ -1,0 +1,293 @@
+//! Findings in words: what was seen, what a broker makes of it, what readers suffer, what mends it.
+//!
+//! The sentences are in the tables of [`words`]; what differs from finding to finding comes from its details.
+
+mod render;
+pub mod start;
+mod words;
+
+use jiff::tz::TimeZone;
+
+use super::reporter::{Format, Reporter, Tone};
+use super::row::{Field, Row, Value, path, path_text};
+use super::{json, text};
+use crate::check::{Detail, Finding, Place, Repair, Severity};
+use render::TOGETHER;
+pub use render::message;
+pub use words::{Mend, Words, words};
+
+/// What findings are about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The partition's name, or its path where it has none; empty where it is the log dir.
+    pub partition: &'a str,
+    /// Its directory, for commands that are shown.
+    pub dir: &'a str,
+}
+
+/// What a broker's start makes of the file that a finding is about, worked out for this very partition. Where it was not
+/// worked out, the words of the tables stand, which are about the usual case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AtStart {
+    /// After the broker was stopped in order.
+    pub clean: Option<String>,
+    /// After a crash.
+    pub unclean: Option<String>,
+}
+
+/// The name of a severity.
+pub fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
+}
+
+/// The name of what mending takes.
+pub fn repair_name(repair: Repair) -> &'static str {
+    match repair {
+        Repair::Safe => "safe",
+        Repair::Lossy => "lossy",
+        Repair::None => "none",
+    }
+}
+
+/// Tells the findings of one partition; those of one file stand one behind the other. `at_start` says what starting
+/// brokers make of the file of a finding.
+pub fn tell(
+    reporter: &mut Reporter,
+    out: &mut Vec<u8>,
+    subject: &Subject<'_>,
+    findings: &[Finding],
+    at_start: impl Fn(&Finding) -> AtStart,
+) {
+    let mut told = Told::default();
+    for (at, finding) in findings.iter().enumerate() {
+        let words = words(finding.id);
+        let at_start = at_start(finding);
+        let known = finding.details.iter().find_map(|(name, detail)| match detail {
+            Detail::Text(at_start) if *name == "atStart" => render::at_start_words(at_start),
+            _ => None,
+        });
+        let clean = at_start.clean.as_deref().or(known).unwrap_or(words.clean);
+        let unclean = at_start.unclean.as_deref().or(known).unwrap_or(words.unclean);
+        let mut lines = Vec::new();
+        if reporter.format() == Format::Text {
+            if at == 0 || findings.get(at - 1).is_none_or(|before| before.path != finding.path) {
+                reporter.toned(&mut lines, Tone::Heading, |lines| path(lines, &finding.path));
+                lines.push(b'\n');
+            }
+            first_lines(reporter, &mut lines, finding);
+            let is_last_of_kind =
+                findings.get(at + 1).is_none_or(|next| (next.id, &next.path) != (finding.id, &finding.path));
+            if is_last_of_kind {
+                let mend = mend(finding, words, subject);
+                // What a command mends is said once for the partition.
+                let mend = if mend.starts_with("kfsck ") { "" } else { &mend };
+                told.explain(reporter, &mut lines, words, &[clean, unclean, mend]);
+            }
+            lines.pop();
+        }
+        row(reporter, out, subject, finding, words, clean, unclean, &lines);
+    }
+    if reporter.format() == Format::Text {
+        for (class, command) in [(Repair::Safe, REBUILD_INDEX), (Repair::Lossy, TRUNCATE)] {
+            let is_mended_by = |finding: &&Finding| {
+                finding.repair == class
+                    && matches!(words(finding.id).mend, Mend::Command(mend) if mend == command)
+                    && !is_followed(finding)
+            };
+            if findings.iter().any(|finding| is_mended_by(&finding)) {
+                let line = format!("To see the repair: kfsck {command} {}", quoted_for_shell(subject.dir));
+                reporter.words(out, None, line.as_bytes());
+            }
+        }
+        if !findings.is_empty() {
+            reporter.words(out, None, b"");
+        }
+    }
+}
+
+/// The command that makes indexes again.
+pub const REBUILD_INDEX: &str = "rebuild-index";
+/// The command that cuts what cannot be read.
+pub const TRUNCATE: &str = "truncate-to-hw --to intact-end";
+
+#[expect(clippy::too_many_arguments, reason = "one row has all of it")]
+fn row(
+    reporter: &mut Reporter,
+    out: &mut Vec<u8>,
+    subject: &Subject<'_>,
+    finding: &Finding,
+    words: &Words,
+    clean: &str,
+    unclean: &str,
+    lines: &[u8],
+) {
+    let Place { position, length, slot, offset } = finding.place;
+    let unsigned = |value: Option<u64>| value.map_or(Value::Absent, Value::Unsigned);
+    let is_json = reporter.format() == Format::Json;
+    let message = if is_json { message(finding, &TimeZone::UTC) } else { message(finding, reporter.zone()) };
+    let mut details = Vec::new();
+    json_details(&mut details, finding);
+    let details = String::from_utf8_lossy(&details);
+    let file = path_text(&finding.path);
+    let place = place_words(finding);
+    let mend = mend(finding, words, subject);
+    let partition = if subject.partition.is_empty() { Value::Absent } else { Value::Text(subject.partition) };
+    let more = finding.more;
+    let message_of_table = if more > 0 { format!("{message} (and {more} more)") } else { message.clone() };
+    let people = |key, label, value| match is_json {
+        true => Field::json_only(key, Value::Absent),
+        false => Field::people_only(key, label, value),
+    };
+    let fields = [
+        people("severity", "severity", Value::Word(severity_name(finding.severity))),
+        Field::new("id", "finding", Value::Word(finding.id.name())),
+        Field::json_only("severity", Value::Word(severity_name(finding.severity))),
+        Field::json_only("partition", partition),
+        Field::new("file", "file", Value::Text(&file)),
+        people("place", "place", if place.is_empty() { Value::Absent } else { Value::Word(&place) }),
+        Field::json_only("position", unsigned(position.map(|position| position.0))),
+        Field::json_only("length", unsigned(length)),
+        Field::json_only("slot", unsigned(slot)),
+        Field::json_only("offset", Value::or_absent(offset.map(|offset| offset.0))),
+        people("message", "what", Value::Text(&message_of_table)),
+        Field::new("repair", "repair", Value::Word(repair_name(finding.repair))),
+        Field::json_only("message", Value::Text(&message)),
+        Field::json_only("readers", Value::Text(words.readers)),
+        Field::json_only("atCleanStart", Value::Text(clean)),
+        Field::json_only("atUncleanStart", Value::Text(unclean)),
+        Field::json_only("mend", Value::Text(&mend)),
+        Field::json_only("more", if more > 0 { Value::Unsigned(more) } else { Value::Absent }),
+        Field::json_only("details", Value::Json(&details)),
+    ];
+    let mut row = Row::new("finding", &fields);
+    row.text = (!is_json).then_some(lines);
+    reporter.row(out, &row);
+}
+
+const NOTHING: &str = "nothing needs to be done";
+
+/// What mends a finding. Where intact batches lie behind the damage, they go with it or the damage stays.
+fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>) -> String {
+    let dir = quoted_for_shell(subject.dir);
+    match words.mend {
+        Mend::Command(_) if finding.repair == Repair::None => NOTHING.to_owned(),
+        Mend::Command(TRUNCATE) if is_followed(finding) => {
+            let target = finding.place.offset.map_or("OFFSET".to_owned(), |offset| offset.to_string());
+            format!(
+                "copy the partition from a replica that has these bytes intact; else kfsck truncate-to-hw --to {target} \
+                 {dir} cuts off everything from here on"
+            )
+        }
+        Mend::Command(command) => format!("kfsck {command} {dir}"),
+        Mend::ByHand(how) => how.to_owned(),
+    }
+}
+
+/// Whether intact batches lie behind the damage.
+fn is_followed(finding: &Finding) -> bool {
+    finding.details.iter().any(|(name, _)| *name == "nextIntactPosition")
+}
+
+/// `error  index/position-past-end  entry 3 (bytes 24..32): position 99000000, the log ends at 65536  repair: safe`
+fn first_lines(reporter: &Reporter, lines: &mut Vec<u8>, finding: &Finding) {
+    let severity = severity_name(finding.severity);
+    let mut head = Vec::new();
+    match finding.severity {
+        Severity::Error => reporter.toned(&mut head, Tone::Bad, |head| head.extend_from_slice(severity.as_bytes())),
+        Severity::Warning => {
+            reporter.toned(&mut head, Tone::Caution, |head| head.extend_from_slice(severity.as_bytes()));
+        }
+        Severity::Info => head.extend_from_slice(severity.as_bytes()),
+    }
+    let place = place_words(finding);
+    let colon = if place.is_empty() { "" } else { ": " };
+    let mut words = format!("{}  {place}{colon}{}", finding.id.name(), message(finding, reporter.zone()));
+    if finding.more > 0 {
+        words.push_str(&format!(", and {} more like it", finding.more));
+    }
+    words.push_str(&format!("  repair:{TOGETHER}{}", repair_name(finding.repair)));
+    lines.extend_from_slice(b"  ");
+    lines.extend_from_slice(&head);
+    lines.extend_from_slice(b"  ");
+    let taken = 4 + severity.len();
+    render::wrapped(lines, &words, taken, 9, reporter.width());
+}
+
+/// What of the explanations was said already: a reader of a partition's findings needs each once.
+#[derive(Default)]
+struct Told(std::collections::HashSet<(&'static str, String)>);
+
+impl Told {
+    fn explain(&mut self, reporter: &Reporter, lines: &mut Vec<u8>, words: &'static Words, said: &[&str; 3]) {
+        let [clean, unclean, mend] = *said;
+        let explanation = [
+            ("readers", words.readers),
+            (if clean == unclean { "at a start" } else { "clean start" }, clean),
+            ("unclean start", if clean == unclean { "" } else { unclean }),
+            ("mend", mend),
+        ];
+        let all = explanation.map(|(_, said)| said).join("\n");
+        if !self.0.insert((words.what, all)) {
+            return;
+        }
+        for (label, said) in explanation.iter().filter(|(_, said)| !said.is_empty()) {
+            lines.extend_from_slice(format!("         {label:<13}  ").as_bytes());
+            render::wrapped(lines, said, 24, 24, reporter.width());
+        }
+    }
+}
+
+/// Where in the file: `entry 3 (bytes 24..32)`.
+fn place_words(finding: &Finding) -> String {
+    let Place { position, length, slot, offset } = finding.place;
+    let bytes = match (position, length) {
+        (Some(position), Some(length)) if length > 0 => {
+            Some(format!("bytes {position}..{}", position.0.saturating_add(length)))
+        }
+        (Some(position), _) => Some(format!("byte {position}")),
+        _ => None,
+    };
+    let offset = offset.map(|offset| format!("offset {offset}"));
+    match (slot, bytes, offset) {
+        (Some(slot), Some(bytes), _) => format!("entry {slot} ({bytes})"),
+        (Some(slot), None, _) => format!("entry {slot}"),
+        (None, Some(bytes), Some(offset)) => format!("{offset} ({bytes})"),
+        (None, Some(bytes), None) => bytes,
+        (None, None, offset) => offset.unwrap_or_default(),
+    }
+}
+
+fn json_details(out: &mut Vec<u8>, finding: &Finding) {
+    out.push(b'{');
+    for (at, (name, detail)) in finding.details.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        json::string(out, name);
+        out.push(b':');
+        match detail {
+            Detail::Int(value) | Detail::Time(value) => json::int(out, *value),
+            Detail::Unsigned(value) => json::int(out, *value),
+            Detail::Text(value) => json::string(out, value),
+        }
+    }
+    out.push(b'}');
+}
+
+/// A path as a shell takes it.
+fn quoted_for_shell(path: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,:=@%".contains(character);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    let mut escaped = Vec::new();
+    text::sentence(&mut escaped, path.replace('\'', r"'\''").as_bytes());
+    format!("'{}'", String::from_utf8_lossy(&escaped))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+use std::collections::HashSet;
+
+use super::*;
+use crate::check::{Id, Place};
+use crate::format::{Offset, Position};
+
+const INDEX: &str = "/data/orders-3/00000000000000120000.index";
+
+/// What is told, in a terminal of that many columns.
+fn told(format: Format, width: Option<u16>, findings: &[Finding]) -> String {
+    let mut reporter = Reporter::new(format, TimeZone::UTC, width);
+    let mut out = Vec::new();
+    let subject = Subject { partition: "orders-3", dir: "/data/orders-3" };
+    tell(&mut reporter, &mut out, &subject, findings, |_| AtStart::default());
+    reporter.flush(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn past_end(slot: usize) -> Finding {
+    Finding::new(Id::IndexPositionPastEnd, INDEX)
+        .entry(slot, 8)
+        .with("indexOffset", Offset(120_400))
+        .with("indexPosition", 99_000_000_i64)
+        .with("logSize", 65_536_u64)
+}
+
+#[test]
+fn every_kind_of_finding_has_its_words_and_none_is_worded_twice() {
+    let mut sentences = HashSet::new();
+    for id in Id::ALL {
+        let words = words(*id);
+        for said in [words.what, words.readers, words.clean, words.unclean] {
+            assert!(!said.is_empty() && said != "unknown", "{}", id.name());
+            assert!(!said.ends_with('.') && !said.contains("  "), "{}: {said}", id.name());
+        }
+        let subject = id.name().split('/').next();
+        assert!(sentences.insert((subject, words.what)), "{}: {}", id.name(), words.what);
+    }
+}
+
+#[test]
+fn mending_by_command_is_for_what_is_safe_or_lossy() {
+    for id in Id::ALL {
+        match words(*id).mend {
+            Mend::Command(REBUILD_INDEX) => assert_eq!(id.repair(), Repair::Safe, "{}", id.name()),
+            Mend::Command(_) => assert_eq!(id.repair(), Repair::Lossy, "{}", id.name()),
+            Mend::ByHand(_) => assert_ne!(id.repair(), Repair::Lossy, "{}", id.name()),
+        }
+    }
+}
+
+/// The parts of a template in braces, and the template without what may be left out.
+fn parts(template: &str) -> (Vec<&str>, String) {
+    let mut required = String::new();
+    for (at, piece) in template.split(['[', ']']).enumerate() {
+        if at % 2 == 0 {
+            required.push_str(piece);
+        }
+    }
+    let names = template.split('{').skip(1).map(|rest| rest.split(['}', ':']).next().unwrap_or_default()).collect();
+    (names, required)
+}
+
+#[test]
+fn templates_are_well_formed_and_are_filled_by_what_they_name() {
+    for id in Id::ALL {
+        for template in words(*id).says {
+            for (open, close) in [('{', '}'), ('[', ']')] {
+                let inside: Vec<&str> = template.split(open).skip(1).collect();
+                let closed = inside.iter().all(|inside| inside.find(close).is_some());
+                assert!(closed && template.matches(close).count() == inside.len(), "{template}");
+            }
+            let (names, required) = parts(template);
+            assert!(required.len() > 10 && !required.ends_with('.'), "{template}");
+            let mut finding = Finding::new(*id, "x").at(Position(0), 1).entry(0, 1).offset(Offset(0));
+            for name in names {
+                let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
+                if finding.details.iter().all(|(known, _)| *known != name) {
+                    finding = finding.with(name, 7_i64);
+                }
+            }
+            let says = message(&finding, &TimeZone::UTC);
+            assert!(!says.contains(['{', '}', '[', ']']) && says != words(*id).what, "{says}");
+        }
+    }
+}
+
+#[test]
+fn a_finding_without_the_details_of_its_sentence_tells_those_it_has() {
+    let says = |finding: &Finding| message(finding, &TimeZone::UTC);
+    let finding = Finding::new(Id::IndexPositionPastEnd, INDEX);
+    assert_eq!(says(&finding), "a position past the end of the log");
+    let finding = finding.with("indexPosition", 5_i64).with("at", Detail::Time(0));
+    assert_eq!(says(&finding), "a position past the end of the log: indexPosition 5, at 1970-01-01T00:00:00.000Z");
+    assert_eq!(says(&past_end(3)), "position 99000000 for offset 120400, the log ends at 65536");
+    let zeros = |length| says(&Finding::new(Id::LogZeroTail, "x.log").at(Position(9), length));
+    assert_eq!(
+        (zeros(1).as_str(), zeros(2).as_str()),
+        ("1 byte of zeros behind the last batch", "2 bytes of zeros behind the last batch")
+    );
+    assert_eq!(
+        says(&past_end(3).with("wrongEntries", 5_u64).with("entries", 9_u64)),
+        format!("{}; 5 of 9 entries are wrong", says(&past_end(3)))
+    );
+}
+
+#[test]
+fn findings_of_one_file_stand_below_its_name_and_are_explained_once() {
+    let text = told(Format::Text, None, &[past_end(3), past_end(5)]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], INDEX);
+    assert_eq!(
+        lines[1],
+        "  error  index/position-past-end  entry 3 (bytes 24..32): position 99000000 for offset 120400, the log ends at \
+         65536  repair: safe"
+    );
+    assert!(lines[2].starts_with("  error  index/position-past-end  entry 5 (bytes 40..48): "));
+    let labels: Vec<&str> = lines[3..].iter().map(|line| line.get(9..22).unwrap_or(line).trim()).collect();
+    assert_eq!(labels[..3], ["readers", "clean start", "unclean start"]);
+    assert_eq!(lines[6], "To see the repair: kfsck rebuild-index /data/orders-3");
+    assert_eq!(lines.len(), 8, "{text}");
+}
+
+#[test]
+fn lines_fit_into_a_terminal_and_are_never_too_wide_to_read() {
+    let findings: Vec<Finding> = Id::ALL.iter().map(|id| Finding::new(*id, INDEX).entry(3, 8)).collect();
+    for (width, most) in [(80, 80), (200, 120)] {
+        let text = told(Format::Text, Some(width), &findings);
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(most) && longest > Some(most - 10), "{longest:?}");
+        // What goes on is indented, and no line ends in blanks.
+        for line in text.lines() {
+            let is_start = line == INDEX || line.starts_with("To see") || line.is_empty();
+            assert!(is_start || line.starts_with("  ") && line.trim_end() == line, "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_worked_out_for_the_partition_goes_before_what_is_usual() {
+    let mut reporter = Reporter::new(Format::Json, TimeZone::UTC, None);
+    let mut out = Vec::new();
+    let subject = Subject { partition: "orders-3", dir: "/data/orders-3" };
+    let at_start = |_: &Finding| AtStart { clean: Some("the log end is 7".to_owned()), unclean: None };
+    tell(&mut reporter, &mut out, &subject, &[past_end(3)], at_start);
+    let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(line["atCleanStart"], "the log end is 7");
+    assert_eq!(line["atUncleanStart"], words(Id::IndexPositionPastEnd).unclean);
+    let checkpoint =
+        Finding::new(Id::LogDirCheckpointUnreadable, "cleaner-offset-checkpoint").with("atStart", "takenForEmpty");
+    let text = told(Format::Text, None, &[checkpoint]);
+    assert!(text.contains("at a start     the file is taken for empty\n"), "{text}");
+}
+
+#[test]
+fn damage_with_intact_batches_behind_it_is_not_said_to_be_cut_off_alone() {
+    let tail =
+        Finding::new(Id::LogTornTail, "x.log").at(Position(100), 20).offset(Offset(7)).with("sizeInBytes", 61_u64);
+    let text = told(Format::Text, None, std::slice::from_ref(&tail));
+    assert!(text.contains("To see the repair: kfsck truncate-to-hw --to intact-end /data/orders-3\n"), "{text}");
+    let middle = tail.with("nextIntactPosition", 120_u64);
+    let text = told(Format::Text, None, &[middle]);
+    assert!(!text.contains("To see the repair"), "{text}");
+    assert!(text.contains("copy the partition from a replica") && text.contains("--to 7 /data/orders-3"), "{text}");
+}
+
+#[test]
+fn paths_are_shown_as_a_shell_takes_them_and_cannot_drive_the_terminal() {
+    assert_eq!(quoted_for_shell("/data/orders-3"), "/data/orders-3");
+    assert_eq!(quoted_for_shell("/my data/it's"), r"'/my data/it'\''s'");
+    assert_eq!(quoted_for_shell("a\x1b[31m"), r"'a\x1b[31m'");
+    assert_eq!(quoted_for_shell(""), "''");
+}
+
+#[test]
+fn where_a_finding_is_depends_on_what_is_known() {
+    let finding = |position: Option<u64>, length, slot, offset: Option<i64>| {
+        let mut finding = Finding::new(Id::LogTornTail, "x");
+        finding.place = Place { position: position.map(Position), length, slot, offset: offset.map(Offset) };
+        place_words(&finding)
+    };
+    assert_eq!(finding(Some(24), Some(8), Some(3), Some(9)), "entry 3 (bytes 24..32)");
+    assert_eq!(finding(Some(24), Some(8), None, Some(9)), "offset 9 (bytes 24..32)");
+    assert_eq!(finding(Some(24), Some(0), None, None), "byte 24");
+    assert_eq!(finding(None, None, None, Some(9)), "offset 9");
+    assert_eq!(finding(None, None, Some(3), Some(9)), "entry 3");
+    assert_eq!(finding(None, None, None, None), "");
+}
