@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use kfsck::repair::RepairError;
 use kfsck::repair::apply::apply;
 use kfsck::repair::journal::{Journal, Progress};
-use kfsck::repair::plan::{Fingerprint, Loss, NewFile, Plan, Step};
+use kfsck::repair::plan::{Fingerprint, NewFile, Plan, Step};
 use kfsck::repair::undo::undo;
 use kfsck::store::write::{FileMeta, WriteStorage};
 use support::sim_disk::{Fault, SimDisk, Tree};
@@ -42,7 +42,7 @@ fn world() -> (tempfile::TempDir, SimDisk, Plan) {
         Step::Remove { file: partition.join("9.log"), old: print(&partition.join("9.log")).unwrap() },
         Step::CutTail { file: partition.join("0.log"), old: print(&partition.join("0.log")).unwrap(), to: 4 },
     ];
-    let plan = Plan { action: "test".to_owned(), partition, steps, loses: Loss::default() };
+    let plan = Plan { steps, ..Plan::new("test", partition) };
     (dir, disk, plan)
 }
 
@@ -60,7 +60,7 @@ fn files(disk: &SimDisk) -> Tree {
 }
 
 fn applied(disk: &SimDisk, plan: &Plan) -> Result<(), RepairError> {
-    apply(disk, plan, &journal(plan), &mut || Ok(()))
+    apply(disk, plan, &journal(plan), None, &mut || Ok(()))
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn whatever_operation_fails_everything_is_taken_back() {
 fn what_does_not_bring_what_it_should_is_taken_back() {
     let (_dir, disk, plan) = world();
     let before = disk.tree();
-    let error = apply(&disk, &plan, &journal(&plan), &mut || Err("an entry is wrong".to_owned())).unwrap_err();
+    let error = apply(&disk, &plan, &journal(&plan), None, &mut || Err("an entry is wrong".to_owned())).unwrap_err();
     assert!(matches!(error, RepairError::TakenBack { .. }), "{error}");
     assert_eq!(disk.tree(), before);
 }

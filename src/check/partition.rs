@@ -257,6 +257,8 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::BeyondEnd { path, .. }
         | StoreError::TooLarge { path, .. }
         | StoreError::NotKafkas { path }
+        | StoreError::NotItselfAFile { path }
+        | StoreError::LockHeld { path, .. }
         | StoreError::NothingThere { path }
         | StoreError::NothingSelected { path, .. } => path,
     }

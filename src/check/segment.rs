@@ -15,13 +15,13 @@ use crate::format::compression::Decompressor;
 use crate::format::{Offset, Position};
 use crate::scan::segment_ends::SegmentEnds;
 use crate::scan::segment_facts::{BatchPlace, SegmentFacts};
-use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, Verify};
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, Verify};
 use crate::store::mem::MemoryStorage;
 use crate::store::partition::SegmentFiles;
 use crate::store::{FileFacts, NamedFile, ReadStorage, StoreError, open};
 
 /// The largest batch whose bytes are held where records are not looked at: control batches are small.
-const LARGEST_CONTROL_BATCH: u64 = 64 << 10;
+pub const LARGEST_CONTROL_BATCH: u64 = 64 << 10;
 /// The largest log that a broker can open, in bytes.
 const LARGEST_LOG: u64 = i32::MAX as u64;
 /// How many of the last index entries may serve to find the end of a log.
@@ -88,6 +88,15 @@ impl Worker {
 
     /// Judges one segment.
     pub fn judge(&mut self, task: &SegmentTask<'_>) -> JudgedSegment {
+        self.judge_and_show(task, &mut |_, _| ())
+    }
+
+    /// Judges one segment, and shows each batch of its log with whether there is damage somewhere before it.
+    pub fn judge_and_show(
+        &mut self,
+        task: &SegmentTask<'_>,
+        show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
+    ) -> JudgedSegment {
         let mut judged = JudgedSegment {
             facts: SegmentFacts::new(task.files.base_offset, 0, task.snapshot_offsets),
             findings: Findings::new(),
@@ -104,7 +113,7 @@ impl Worker {
         match open(&log.path(), task.setting.policy) {
             Ok(storage) => {
                 let walk = Walk { task, path: log.path(), storage: storage.as_ref(), state };
-                if let Err(error) = walk.run(&mut indexes, &mut self.decompressor, &mut judged) {
+                if let Err(error) = walk.run(&mut indexes, &mut self.decompressor, &mut judged, show) {
                     judged.unreadable.push(error);
                 }
             }
@@ -176,6 +185,7 @@ impl Walk<'_> {
         indexes: &mut Indexes,
         decompressor: &mut Decompressor,
         judged: &mut JudgedSegment,
+        show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
     ) -> Result<(), StoreError> {
         judged.facts.size_in_bytes = self.storage.len();
         self.can_be_opened(&mut judged.findings);
@@ -190,7 +200,7 @@ impl Walk<'_> {
             // A stretch of a log says nothing about producers without what comes before.
             judged.facts.producers.clear();
         }
-        let gaps_of_damage = self.batches(start, indexes, decompressor, judged)?;
+        let gaps_of_damage = self.batches(start, indexes, decompressor, judged, show)?;
         judged.entries = indexes.offset.entries() as u64 + indexes.time.entries() as u64;
         judged.bytes += indexes.offset.size_in_bytes() + indexes.time.size_in_bytes();
         if judged.stopped {
@@ -216,6 +226,7 @@ impl Walk<'_> {
         indexes: &mut Indexes,
         decompressor: &mut Decompressor,
         judged: &mut JudgedSegment,
+        show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
     ) -> Result<u64, StoreError> {
         let depth = self.task.setting.depth;
         let mut rules = HeaderRules::new(&self.path, self.task.files.base_offset);
@@ -237,6 +248,7 @@ impl Walk<'_> {
                     let may_be_missing = damage.is_some() | !standing.is_in_order;
                     indexes.time.batch(header, standing.last_offset_before, timestamp_before, may_be_missing);
                 }
+                show(&scanned, !facts.damage.is_empty());
                 let gaps = facts.gaps;
                 facts.take(&scanned);
                 if let Some((finding, behind)) = damage.take() {

@@ -192,6 +192,16 @@ impl Run {
         self.exit |= Exit::ERRORS_LEFT;
     }
 
+    /// Errors are left, or a dry run has found work.
+    pub(crate) fn errors_left(&mut self) {
+        self.exit |= Exit::ERRORS_LEFT;
+    }
+
+    /// Everything that was wrong with a path was put right.
+    pub(crate) fn corrected(&mut self) {
+        self.exit |= Exit::CORRECTED;
+    }
+
     /// A remark for people, once however often it is made.
     pub(crate) fn remark(&mut self, remark: String) {
         if !self.quiet && self.said.insert(remark.clone()) {

@@ -1,5 +1,6 @@
 //! The user: arguments, streams, signals and the exit status. The only module that knows any of them.
 
+mod change;
 mod check;
 mod common;
 mod dump_log;
@@ -14,7 +15,9 @@ mod lookup;
 mod ls;
 mod output;
 mod progress;
+mod rebuild_index;
 mod signals;
+mod undo;
 mod values;
 mod verify_index;
 
@@ -58,6 +61,10 @@ enum Command {
     VerifyIndex(verify_index::VerifyIndexArgs),
     /// Is this partition, or the whole log dir, sound? And what would a broker make of it?
     Check(check::CheckArgs),
+    /// Make indexes again from the log, as Kafka's own recovery does
+    RebuildIndex(Box<rebuild_index::RebuildIndexArgs>),
+    /// Take back what a change has done, also one that was interrupted
+    Undo(undo::UndoArgs),
     /// Print the completions of a shell
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -92,6 +99,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Command::Lookup(args) => lookup::run(&args),
             Command::VerifyIndex(args) => verify_index::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::RebuildIndex(args) => rebuild_index::run(&args),
+            Command::Undo(args) => undo::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },

@@ -1,5 +1,8 @@
 //! Walking a plan's steps forwards.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::RepairError;
 use super::journal::{Journal, Progress};
 use super::plan::{Fingerprint, Plan, Step};
@@ -10,7 +13,7 @@ use crate::store::write::WriteStorage;
 const SPARE_BYTES: u64 = 1 << 20;
 
 /// Does what `plan` says and keeps the undo data in `journal`. `verify` looks at the result before it counts as done and
-/// says what is wrong with it.
+/// says what is wrong with it. `stop` can be set from outside, to end it before the next step.
 ///
 /// The caller holds the log dir's lock. Where anything fails, everything is taken back.
 ///
@@ -19,11 +22,12 @@ pub fn apply(
     storage: &dyn WriteStorage,
     plan: &Plan,
     journal: &Journal,
+    stop: Option<&AtomicBool>,
     verify: &mut dyn FnMut() -> Result<(), String>,
 ) -> Result<(), RepairError> {
-    refuse_if_unfinished(storage, plan)?;
+    refuse_if_unfinished(storage, &plan.partition)?;
     check_preconditions(storage, plan, journal)?;
-    let done = journal.prepare(storage, plan).and_then(|()| take_steps(storage, plan, journal)).and_then(|()| {
+    let done = journal.prepare(storage, plan).and_then(|()| take_steps(storage, plan, journal, stop)).and_then(|()| {
         verify().map_err(|why| RepairError::TakenBack { why })?;
         let now = plan.steps.iter().map(|step| Fingerprint::of(storage, step.file()));
         let now = now.collect::<Result<Vec<_>, _>>()?;
@@ -39,8 +43,8 @@ pub fn apply(
 /// Refuses as long as an earlier change to the partition is half done.
 ///
 /// Errors: [`RepairError::Unfinished`], those of the storage.
-pub fn refuse_if_unfinished(storage: &dyn WriteStorage, plan: &Plan) -> Result<(), RepairError> {
-    for earlier in Journal::all_in(storage, &plan.partition)? {
+pub fn refuse_if_unfinished(storage: &dyn WriteStorage, partition: &Path) -> Result<(), RepairError> {
+    for earlier in Journal::all_in(storage, partition)? {
         if !matches!(earlier.progress(storage)?, Progress::Finished(..)) {
             return Err(RepairError::Unfinished { undo_dir: earlier.dir });
         }
@@ -49,24 +53,38 @@ pub fn refuse_if_unfinished(storage: &dyn WriteStorage, plan: &Plan) -> Result<(
 }
 
 fn check_preconditions(storage: &dyn WriteStorage, plan: &Plan, journal: &Journal) -> Result<(), RepairError> {
-    let mut needed = SPARE_BYTES;
+    for source in &plan.made_from {
+        if Fingerprint::of(storage, &source.file)?.as_ref() != Some(&source.was) {
+            return Err(RepairError::Changed { path: source.file.clone() });
+        }
+    }
+    let (mut new_bytes, mut cut_bytes) = (SPARE_BYTES, 0u64);
     for step in &plan.steps {
         let now = Fingerprint::of(storage, step.file())?;
         if now.as_ref() != step.old() {
             return Err(RepairError::Changed { path: step.file().to_owned() });
         }
         match step {
-            Step::Replace { new, .. } => needed = needed.saturating_add(new.size_in_bytes),
+            Step::Replace { new, .. } => new_bytes = new_bytes.saturating_add(new.size_in_bytes),
             Step::Remove { .. } => {}
             Step::CutTail { file, old, to } => {
                 if old.id.links > 1 {
                     return Err(RepairError::HardLinked { path: file.clone(), links: old.id.links });
                 }
-                needed = needed.saturating_add(old.id.size_in_bytes.saturating_sub(*to));
+                cut_bytes = cut_bytes.saturating_add(old.id.size_in_bytes.saturating_sub(*to));
             }
         }
     }
-    let dir = journal.dir.parent().unwrap_or(&plan.partition);
+    if journal.tails() == journal.dir {
+        return has_room(storage, &journal.dir, new_bytes.saturating_add(cut_bytes));
+    }
+    has_room(storage, &journal.dir, new_bytes)?;
+    has_room(storage, journal.tails(), cut_bytes)
+}
+
+/// Whether `needed` bytes can be written to `dir`, which is to be made.
+fn has_room(storage: &dyn WriteStorage, dir: &Path, needed: u64) -> Result<(), RepairError> {
+    let dir = dir.parent().unwrap_or(Path::new("."));
     let free = storage.free_bytes(dir)?;
     if free < needed {
         return Err(RepairError::NoSpace { dir: dir.to_owned(), needed, free });
@@ -74,8 +92,16 @@ fn check_preconditions(storage: &dyn WriteStorage, plan: &Plan, journal: &Journa
     Ok(())
 }
 
-fn take_steps(storage: &dyn WriteStorage, plan: &Plan, journal: &Journal) -> Result<(), RepairError> {
+fn take_steps(
+    storage: &dyn WriteStorage,
+    plan: &Plan,
+    journal: &Journal,
+    stop: Option<&AtomicBool>,
+) -> Result<(), RepairError> {
     for (at, step) in plan.steps.iter().enumerate() {
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(RepairError::Stopped);
+        }
         match step {
             Step::Replace { file, .. } => storage.rename(&journal.new_file(at), file)?,
             Step::Remove { file, .. } => storage.remove(file)?,

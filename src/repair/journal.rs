@@ -6,12 +6,14 @@
 //! | `N.new`    | what step N puts in its place, until it does                   |
 //! | `N.old`    | a second name of the file that step N replaces or removes      |
 //! | `N.tail`   | the bytes that step N cuts off                                 |
+//! | `tails`    | where the `N.tail` are instead, if they are in another place   |
 //! | `finished` | what the files were when the change was done                   |
 //!
 //! Without `plan` nothing has been changed yet. With it and without `finished` the change was interrupted, forwards or
 //! backwards. Brokers pass over directories in a partition.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -27,14 +29,17 @@ const LAYOUT: u32 = 1;
 
 const PLAN: &str = "plan";
 const PLAN_IN_THE_MAKING: &str = "plan.new";
+const TAILS: &str = "tails";
 const FINISHED: &str = "finished";
 const FINISHED_IN_THE_MAKING: &str = "finished.new";
 
 /// The undo data of one change.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    /// Its directory.
+    /// Its directory, in the partition.
     pub dir: PathBuf,
+    /// The directory for what is cut off logs, which may be much: the same, or one on another disk.
+    tails: PathBuf,
 }
 
 /// How far a change has come.
@@ -56,9 +61,28 @@ struct Recorded {
 }
 
 impl Journal {
-    /// The undo data in `dir`, made or to be made.
+    /// The undo data to be made in `dir`, a directory of the partition.
     pub fn at(dir: PathBuf) -> Self {
-        Self { dir }
+        Self { tails: dir.clone(), dir }
+    }
+
+    /// The same with what is cut off logs in a directory of its own, to be made in `place`.
+    pub fn with_tails_in(self, place: &Path) -> Self {
+        let name =
+            |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let (partition, dir) = (name(self.dir.parent()), name(Some(&self.dir)));
+        Self { tails: place.join(format!("{partition}{dir}")), ..self }
+    }
+
+    /// The undo data that is in `dir`.
+    ///
+    /// Errors: those of the storage.
+    pub fn open(storage: &dyn WriteStorage, dir: PathBuf) -> Result<Self, RepairError> {
+        let tails = dir.join(TAILS);
+        Ok(match storage.look(&tails)? {
+            Found::File(_) => Self { tails: OsString::from_vec(storage.read_from(&tails, 0)?).into(), dir },
+            Found::Nothing | Found::Other => Self::at(dir),
+        })
     }
 
     /// All in a partition directory, oldest first.
@@ -67,7 +91,8 @@ impl Journal {
     pub fn all_in(storage: &dyn WriteStorage, partition: &Path) -> Result<Vec<Self>, RepairError> {
         let is_one = |name: &OsStr| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes());
         let names = storage.list(partition)?;
-        Ok(names.into_iter().filter(|name| is_one(name)).map(|name| Self::at(partition.join(name))).collect())
+        let dirs = names.into_iter().filter(|name| is_one(name)).map(|name| partition.join(name));
+        dirs.map(|dir| Self::open(storage, dir)).collect()
     }
 
     /// The file that step `at` is to bring.
@@ -80,9 +105,14 @@ impl Journal {
         self.dir.join(format!("{at}.old"))
     }
 
+    /// Where what is cut off is kept.
+    pub fn tails(&self) -> &Path {
+        &self.tails
+    }
+
     /// The bytes that step `at` cuts off.
     pub fn tail_file(&self, at: usize) -> PathBuf {
-        self.dir.join(format!("{at}.tail"))
+        self.tails.join(format!("{at}.tail"))
     }
 
     /// Writes down and makes last what undoing needs: from here on the change counts as begun.
@@ -90,6 +120,15 @@ impl Journal {
     /// Errors: those of the storage.
     pub fn prepare(&self, storage: &dyn WriteStorage, plan: &Plan) -> Result<(), RepairError> {
         storage.create_dir(&self.dir)?;
+        let cuts = plan.steps.iter().any(|step| matches!(step, Step::CutTail { .. }));
+        if cuts && self.tails != self.dir {
+            let path = self.dir.join(TAILS);
+            storage.create(&path, self.tails.as_os_str().as_encoded_bytes())?;
+            storage.sync(&path)?;
+            storage.sync_dir(&self.dir)?;
+            storage.create_dir(&self.tails)?;
+            storage.sync_dir(self.tails.parent().unwrap_or(Path::new(".")))?;
+        }
         for (at, step) in plan.steps.iter().enumerate() {
             match step {
                 Step::Replace { new, old, file } => {
@@ -108,6 +147,9 @@ impl Journal {
                     storage.sync(&path)?;
                 }
             }
+        }
+        if cuts && self.tails != self.dir {
+            storage.sync_dir(&self.tails)?;
         }
         let recorded = Recorded { layout: LAYOUT, plan: plan.clone() };
         self.write(storage, &recorded, PLAN_IN_THE_MAKING, PLAN)?;
@@ -141,15 +183,37 @@ impl Journal {
         if !has(PLAN) {
             return Ok(Progress::Prepared);
         }
-        let Recorded { layout, plan } = self.read(storage, PLAN)?;
+        let Recorded { layout, mut plan } = self.read(storage, PLAN)?;
         if layout != LAYOUT {
             return Err(self.bad(format!("it has layout {layout}, this release knows {LAYOUT}")));
         }
+        self.locate(&mut plan)?;
         let plan = Box::new(plan);
         Ok(match has(FINISHED) {
             true => Progress::Finished(plan, self.read(storage, FINISHED)?),
             false => Progress::Interrupted(plan),
         })
+    }
+
+    /// Says where the files are now: the partition may have been moved with its undo data. A change is to files of the
+    /// partition and of its log dir: whatever else a record names is not touched.
+    fn locate(&self, plan: &mut Plan) -> Result<(), RepairError> {
+        let was = std::mem::take(&mut plan.partition);
+        let is = self.dir.parent().unwrap_or(Path::new("")).to_owned();
+        for step in &mut plan.steps {
+            let file = step.file_mut();
+            let place = match file.parent() {
+                Some(dir) if dir == was => Some(is.as_path()),
+                Some(dir) if Some(dir) == was.parent() => is.parent(),
+                _ => None,
+            };
+            match (place, file.file_name()) {
+                (Some(place), Some(name)) => *file = place.join(name),
+                _ => return Err(self.bad(format!("{} is no file of the partition or its log dir", file.display()))),
+            }
+        }
+        plan.partition = is;
+        Ok(())
     }
 
     /// Removes the undo data. What it kept is gone then.
@@ -158,6 +222,12 @@ impl Journal {
     pub fn discard(&self, storage: &dyn WriteStorage) -> Result<(), RepairError> {
         if storage.look(&self.dir)? == Found::Nothing {
             return Ok(());
+        }
+        if self.tails != self.dir && storage.look(&self.tails)? != Found::Nothing {
+            for name in storage.list(&self.tails)? {
+                storage.remove(&self.tails.join(name))?;
+            }
+            storage.remove_dir(&self.tails)?;
         }
         // The plan goes last: as long as it is there, the rest may be asked for.
         let names = storage.list(&self.dir)?;

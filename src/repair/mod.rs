@@ -11,6 +11,7 @@
 pub mod apply;
 pub mod journal;
 pub mod plan;
+pub mod rebuild;
 pub mod truncate;
 pub mod undo;
 
@@ -68,6 +69,9 @@ pub enum RepairError {
         /// What was seen.
         why: String,
     },
+    /// The user has stopped it.
+    #[error("stopped; what was done is taken back")]
+    Stopped,
     /// It failed, and so did taking it back.
     #[error("{failure}; taking it back failed too: {taking_back}")]
     Stuck {
@@ -92,6 +96,7 @@ impl RepairError {
             Self::Unfinished { undo_dir } | Self::BadJournal { undo_dir, .. } => {
                 Some(format!("roll it back first: kfsck undo --apply {}", undo_dir.display()))
             }
+            Self::Stopped => None,
             Self::TakenBack { .. } => Some("everything is as it was before".to_owned()),
             Self::Stuck { .. } => Some("try kfsck undo --apply once the cause is mended".to_owned()),
         }

@@ -19,12 +19,24 @@ const SMALL: u64 = 1 << 20;
 pub struct Plan {
     /// The command that made it.
     pub action: String,
-    /// The partition's directory, where the undo data goes.
+    /// The partition's directory, where the undo data goes: absolute, as all paths of a plan are.
     pub partition: PathBuf,
+    /// Files that are not changed, and that must still be what they were when the plan was made from them.
+    pub made_from: Vec<Source>,
     /// In order. Each can be taken again after it was interrupted.
     pub steps: Vec<Step>,
     /// What is gone afterwards, but for the undo data.
     pub loses: Loss,
+}
+
+/// A file that a plan was made from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// The file.
+    pub file: PathBuf,
+    /// What it was.
+    pub was: Fingerprint,
 }
 
 /// One change to one file.
@@ -164,6 +176,12 @@ impl Step {
         }
     }
 
+    pub(super) fn file_mut(&mut self) -> &mut PathBuf {
+        match self {
+            Self::Replace { file, .. } | Self::Remove { file, .. } | Self::CutTail { file, .. } => file,
+        }
+    }
+
     /// What was there before; `None` for nothing.
     pub fn old(&self) -> Option<&Fingerprint> {
         match self {
@@ -174,6 +192,21 @@ impl Step {
 }
 
 impl Plan {
+    /// A plan of the command `action` that does nothing so far to the partition in `partition`.
+    pub fn new(action: &str, partition: PathBuf) -> Self {
+        let (made_from, steps, loses) = (Vec::new(), Vec::new(), Loss::default());
+        Self { action: action.to_owned(), partition, made_from, steps, loses }
+    }
+
+    /// How many bytes the new files have.
+    pub fn new_bytes(&self) -> u64 {
+        let size = |step: &Step| match step {
+            Step::Replace { new, .. } => new.size_in_bytes,
+            Step::Remove { .. } | Step::CutTail { .. } => 0,
+        };
+        self.steps.iter().map(size).sum()
+    }
+
     /// What tells this plan from every other: what it does, to which state of which files.
     pub fn digest(&self) -> String {
         let text = serde_json::to_vec(self).unwrap_or_default();

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::RepairError;
-use super::plan::{Fingerprint, Loss, NewFile, Plan, Step};
+use super::plan::{Fingerprint, NewFile, Plan, Step};
 use crate::format::file_name::{DirState, FileKind, FileState, producer_snapshot_file_name, segment_file_name};
 use crate::format::offset_index::OffsetIndex;
 use crate::format::time_index::{TimeIndex, TimeIndexEntry};
@@ -25,6 +25,8 @@ use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::write::{FileMeta, WriteStorage};
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open, read_small};
 
+/// What plans of this kind are called, which is the command's name.
+pub const ACTION: &str = "truncate-to-hw";
 /// The largest index, snapshot or checkpoint that is taken into a plan, in bytes.
 const LARGEST_SMALL_FILE: u64 = 256 << 20;
 /// The most producers that are counted among what is lost.
@@ -246,12 +248,7 @@ pub fn plan(
     refuse_damage_in_the_way(&segments, &intact, wanted)?;
     let cut = cut_at(&segments, target, &intact, around.policy)?;
     let mut truncation = Truncation {
-        plan: Plan {
-            action: "truncate-to-hw".to_owned(),
-            partition: dir.path.clone(),
-            steps: Vec::new(),
-            loses: Loss::default(),
-        },
+        plan: Plan::new(ACTION, dir.path.clone()),
         log_start_offset: log_start,
         high_watermark: around.checkpointed.high_watermark,
         intact_end: intact.offset,

@@ -27,6 +27,7 @@ macro_rules! key {
 
 pub mod base64;
 pub mod bytes;
+pub mod change;
 pub mod control;
 pub mod entries;
 mod escape;

@@ -294,6 +294,8 @@ pub struct IndexWriter {
     last_time: Option<(i64, Offset)>,
     max_timestamp: (i64, Offset),
     last_indexed: u64,
+    /// How many entries were left out for want of room; `None` where that ends it.
+    left_out: Option<u64>,
 }
 
 impl IndexWriter {
@@ -310,7 +312,24 @@ impl IndexWriter {
             last_time: None,
             max_timestamp: (-1, options.base_offset),
             last_indexed: 0,
+            left_out: None,
         }
+    }
+
+    /// The same, to leave out entries for which there is no room, in place of ending there as Kafka does.
+    pub fn leaving_out(self) -> Self {
+        Self { left_out: Some(0), ..self }
+    }
+
+    /// How many entries were left out for want of room.
+    pub fn left_out(&self) -> u64 {
+        self.left_out.unwrap_or(0)
+    }
+
+    fn is_full(&mut self, entries: usize) -> Result<(), Escape> {
+        let left_out = self.left_out.as_mut().ok_or(Escape::IndexFull { entries })?;
+        *left_out += 1;
+        Ok(())
     }
 
     /// The largest timestamp so far in milliseconds (−1 for none), and the last offset of the first batch that has it.
@@ -345,7 +364,7 @@ impl IndexWriter {
     fn offset_entry(&mut self, offset: Offset, position: Position) -> Result<(), Escape> {
         let entries = self.offset_index.len() / offset_index::ENTRY_SIZE;
         if entries >= self.capacity[0] {
-            return Err(Escape::IndexFull { entries });
+            return self.is_full(entries);
         }
         if let Some(last) = self.last_offset.filter(|last| offset <= *last) {
             return Err(Escape::OffsetNotRising { last, offset });
@@ -362,7 +381,7 @@ impl IndexWriter {
         let (timestamp, offset) = self.max_timestamp;
         let entries = self.time_index.len() / time_index::ENTRY_SIZE;
         if !is_last && entries + 1 >= self.capacity[1] {
-            return Err(Escape::IndexFull { entries });
+            return self.is_full(entries);
         }
         if let Some((_, last)) = self.last_time.filter(|(_, last)| offset < *last) {
             return Err(Escape::OffsetNotRising { last, offset });

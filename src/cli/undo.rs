@@ -1,0 +1,210 @@
+//! `kfsck undo`: what a change has done is taken back, also one that was interrupted.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::change::{Change, ChangeArgs, absolute};
+use super::common::{Common, Run};
+use super::exit::Exit;
+use super::signals;
+use crate::repair::RepairError;
+use crate::repair::journal::{Journal, Progress, UNDO_DIR_PREFIX};
+use crate::repair::plan::Plan;
+use crate::repair::undo::{check_untouched, undo};
+use crate::report::change::{self, UndoWords};
+use crate::store::StoreError;
+use crate::store::expand::{Target, expand};
+use crate::store::log_dir::log_dir_of;
+use crate::store::write::Disk;
+
+/// Arguments of `undo`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct UndoArgs {
+    /// Partition directories, log dirs, or directories with undo data
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Do it: without, what would be done is printed and nothing is touched
+    #[arg(long)]
+    apply: bool,
+
+    /// List all undo data and change nothing
+    #[arg(long, conflicts_with_all = ["apply", "discard"])]
+    list: bool,
+
+    /// Remove undo data of changes that are to stay; they cannot be taken back then
+    #[arg(long)]
+    discard: bool,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+const EXAMPLES: &str = "\
+Every change of kfsck keeps undo data in the partition: .kfsck-undo-<time of the change>. Taking it
+back restores bytes, sizes, names, owners, modes and times of the files, and removes the undo data.
+Of several changes the newest is taken back; the next run takes back the one before.
+
+A change that was interrupted (a crash, a full disk) is rolled back in the same way. As long as it is
+not, nothing else is changed in that partition. Where a file was changed since, nothing is touched.
+
+Exit status: 0 there is nothing to take back, 4 there is (dry run), 1 it was taken back or removed,
+8 refused: a broker is running, a file has changed since.
+
+Examples:
+  kfsck undo --list /data                      all undo data of a log dir
+  kfsck undo /data/orders-3                    what would be taken back
+  kfsck undo --apply /data/orders-3            take the newest change back
+  kfsck undo --discard --apply /data/orders-3  keep all changes, free the space";
+
+/// Runs `undo`.
+pub(crate) fn run(args: &UndoArgs) -> Exit {
+    let change_args = ChangeArgs::without_plan(args.apply);
+    let mut work = Work { args, run: Run::start(&args.common, "undo"), change: Change::new(&change_args) };
+    for path in &args.paths {
+        if let Err(error) = work.path(path) {
+            work.run.refused(&error.to_string(), error.hint().as_deref());
+        }
+        if signals::is_stopped() {
+            work.run.interrupted();
+            break;
+        }
+    }
+    work.run.finish()
+}
+
+struct Work<'a> {
+    args: &'a UndoArgs,
+    run: Run,
+    change: Change<'a>,
+}
+
+impl Work<'_> {
+    fn path(&mut self, path: &Path) -> Result<(), RepairError> {
+        let path_is = absolute(path)?;
+        let is_undo_dir =
+            path_is.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes()));
+        if is_undo_dir {
+            let partition = path_is.parent().unwrap_or(Path::new("/")).to_owned();
+            if !path_is.is_dir() {
+                let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+                return Err(StoreError::Io { operation: "open", path: path_is, source }.into());
+            }
+            let journal = Journal::open(&Disk, path_is)?;
+            return self.partition(&partition, vec![journal]);
+        }
+        let mut selection = self.args.common.selection();
+        selection.segment = None;
+        for target in expand(&[path], &selection) {
+            let looked = match target {
+                Ok(Target::Partition(target)) => {
+                    absolute(&target.path).map_err(RepairError::from).and_then(|partition| {
+                        let journals = Journal::all_in(&Disk, &partition)?;
+                        self.partition(&target.path, journals)
+                    })
+                }
+                Ok(Target::File { path, .. }) => Err(StoreError::NothingSelected {
+                    path,
+                    wanted: "changes are those of a partition, and this is a file".to_owned(),
+                    instead: Some("give the partition's directory".to_owned()),
+                }
+                .into()),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = looked {
+                self.run.refused(&error.to_string(), error.hint().as_deref());
+            }
+            if signals::is_stopped() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes of one partition, oldest first.
+    fn partition(&mut self, partition: &Path, mut journals: Vec<Journal>) -> Result<(), RepairError> {
+        journals.reverse();
+        if journals.is_empty() {
+            return Ok(());
+        }
+        if self.args.apply
+            && let Some(log_dir) = log_dir_of(partition)
+        {
+            self.change.lock(&log_dir)?;
+        }
+        match (self.args.list, self.args.discard) {
+            (true, _) => journals.iter().for_each(|journal| self.list(partition, journal)),
+            (_, true) => {
+                for journal in &journals {
+                    self.discard(partition, journal)?;
+                }
+            }
+            (false, false) => {
+                if let Some(newest) = journals.first() {
+                    self.take_back(partition, newest)?;
+                }
+                if journals.len() > 1 {
+                    let (older, path) = (journals.len() - 1, partition.display());
+                    self.run.remark(format!("{path}: changes before that one, which can be taken back next: {older}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, partition: &Path, journal: &Journal) {
+        match journal.progress(&Disk) {
+            Ok(progress) => self.say(partition, journal, &progress, "kept"),
+            Err(error) => {
+                self.run.refused(&error.to_string(), error.hint().as_deref());
+                let words =
+                    UndoWords { partition, undo_dir: &journal.dir, state: "unreadable", plan: None, outcome: "kept" };
+                change::undo(&mut self.run.reporter, &mut self.run.output.buffer, words);
+            }
+        }
+    }
+
+    fn take_back(&mut self, partition: &Path, journal: &Journal) -> Result<(), RepairError> {
+        let progress = journal.progress(&Disk)?;
+        if let Progress::Finished(plan, after) = &progress {
+            check_untouched(&Disk, plan, after)?;
+        }
+        if !self.args.apply {
+            self.say(partition, journal, &progress, "restores");
+            self.run.errors_left();
+            return Ok(());
+        }
+        undo(&Disk, journal)?;
+        self.say(partition, journal, &progress, "restored");
+        self.run.corrected();
+        Ok(())
+    }
+
+    fn discard(&mut self, partition: &Path, journal: &Journal) -> Result<(), RepairError> {
+        let progress = journal.progress(&Disk)?;
+        if matches!(progress, Progress::Interrupted(_)) {
+            return Err(RepairError::Unfinished { undo_dir: journal.dir.clone() });
+        }
+        if !self.args.apply {
+            self.say(partition, journal, &progress, "discards");
+            self.run.errors_left();
+            return Ok(());
+        }
+        journal.discard(&Disk)?;
+        self.say(partition, journal, &progress, "discarded");
+        self.run.corrected();
+        Ok(())
+    }
+
+    fn say(&mut self, partition: &Path, journal: &Journal, progress: &Progress, outcome: &str) {
+        let (state, plan): (_, Option<&Plan>) = match progress {
+            Progress::Prepared => ("prepared", None),
+            Progress::Interrupted(plan) => ("interrupted", Some(plan)),
+            Progress::Finished(plan, _) => ("finished", Some(plan)),
+        };
+        let words = UndoWords { partition, undo_dir: &journal.dir, state, plan, outcome };
+        change::undo(&mut self.run.reporter, &mut self.run.output.buffer, words);
+    }
+}

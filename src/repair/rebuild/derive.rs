@@ -1,0 +1,259 @@
+//! The indexes of one segment as they come out of its log, taken from its batches one after the other.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::check::segment::LARGEST_CONTROL_BATCH;
+use crate::format::compression::Decompressor;
+use crate::format::txn_index::{self, AbortedTxn, TxnIndex};
+use crate::format::{Offset, Position};
+use crate::scan::ScannedBatch;
+use crate::scan::producer_state::{ProducerError, ProducerState, end_marker};
+use crate::scan::recover::{Escape, IndexWriter, KafkaRelease, RecoverOptions, fits};
+
+/// Why indexes end before the last batch of their log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// What follows is damaged.
+    Damage,
+    /// The batch there cannot be told by an index.
+    Batch(Escape),
+    /// The control batch there is no transaction marker: recovery keeps it, and cuts off what follows.
+    Marker(ProducerError),
+}
+
+/// Why the aborted transactions of a segment cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TxnTrouble {
+    /// A batch does not go with what is known of its producer: a broker does not start with it.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    /// Two aborted transactions whose markers do not follow each other.
+    #[error("the transaction aborted at offset {offset} is to follow that aborted at {last}")]
+    NotRising {
+        /// Offset of the marker before.
+        last: Offset,
+        /// Offset of the marker that is not above it.
+        offset: Offset,
+    },
+    /// A control batch that is too large to be looked at.
+    #[error("the control batch at position {position} has more than {LARGEST_CONTROL_BATCH} bytes")]
+    TooLarge {
+        /// Where it begins.
+        position: Position,
+    },
+}
+
+/// The indexes of one segment, as far as its log was shown.
+///
+/// Source: Kafka `LogSegment.recover`.
+#[derive(Debug)]
+pub(super) struct Derived {
+    base_offset: Offset,
+    /// Offset and time index.
+    pub indexes: IndexWriter,
+    /// The aborted transactions; `None` where nobody wants to know.
+    pub txns: Option<DerivedTxns>,
+    /// Where the indexes end, if not behind the last batch: the position, the first offset that is not in them, and why.
+    pub stop: Option<(Position, Offset, Stop)>,
+    next_offset: Offset,
+    end: Position,
+}
+
+/// The aborted transactions of one segment.
+#[derive(Debug)]
+pub(super) struct DerivedTxns {
+    /// What is known of the producers, so far.
+    pub producers: ProducerState,
+    /// In the order of their markers.
+    pub aborted: Vec<AbortedTxn>,
+    /// For each of them whether a batch of it was seen: compaction may have removed them all.
+    pub has_data: Vec<bool>,
+    /// Offset and producer of each marker that aborts, whether a transaction was open or not.
+    pub markers: HashSet<(Offset, i64)>,
+    /// Where the last transactional batch of each producer was seen, in this segment and those before.
+    pub seen: HashMap<i64, Offset>,
+    /// Why there may be others.
+    pub trouble: Option<TxnTrouble>,
+    decompressor: Decompressor,
+}
+
+impl Derived {
+    /// Nothing shown yet. `producers` is what is known at the base offset, where transactions are wanted; `seen` is what
+    /// [`DerivedTxns::seen`] of the segments before says.
+    pub(super) fn new(options: &RecoverOptions, producers: Option<ProducerState>, seen: HashMap<i64, Offset>) -> Self {
+        Self {
+            base_offset: options.base_offset,
+            indexes: IndexWriter::new(options).leaving_out(),
+            txns: producers.map(|producers| DerivedTxns {
+                producers,
+                aborted: Vec::new(),
+                has_data: Vec::new(),
+                markers: HashSet::new(),
+                seen,
+                trouble: None,
+                decompressor: Decompressor::default(),
+            }),
+            stop: None,
+            next_offset: options.base_offset,
+            end: Position(0),
+        }
+    }
+
+    /// Takes in the next batch. Behind damage nothing is taken in any more.
+    #[inline]
+    pub(super) fn batch(&mut self, scanned: &ScannedBatch<'_>, is_behind_damage: bool) {
+        if self.stop.is_none() {
+            if is_behind_damage {
+                self.stop(Stop::Damage);
+            } else if let Err(stop) = self.take(scanned) {
+                self.stop(stop);
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, scanned: &ScannedBatch<'_>) -> Result<(), Stop> {
+        let header = &scanned.header;
+        let last_offset = header.last_offset();
+        if !fits(self.base_offset, last_offset) {
+            let (base_offset, offset) = (self.base_offset, last_offset);
+            return Err(Stop::Batch(Escape::OffsetOverflow { base_offset, offset }));
+        }
+        self.indexes.batch(scanned.position.0, header).map_err(Stop::Batch)?;
+        self.next_offset = Offset(last_offset.0.saturating_add(1));
+        self.end = Position(scanned.position.0.saturating_add(header.size_in_bytes()));
+        match &mut self.txns {
+            Some(txns) if txns.trouble.is_none() => txns.take(scanned),
+            _ => Ok(()),
+        }
+    }
+
+    fn stop(&mut self, why: Stop) {
+        self.stop = Some((self.end, self.next_offset, why));
+    }
+
+    /// Ends the indexes: behind the last batch shown, or before damage that reaches to the end of the log.
+    pub(super) fn finish(&mut self, log_is_whole: bool) {
+        if self.stop.is_none() && !log_is_whole {
+            self.stop(Stop::Damage);
+        }
+        if let Err(escape) = self.indexes.close()
+            && self.stop.is_none()
+        {
+            self.stop(Stop::Batch(escape));
+        }
+    }
+}
+
+impl DerivedTxns {
+    fn take(&mut self, scanned: &ScannedBatch<'_>) -> Result<(), Stop> {
+        let Some(header) = scanned.header.as_record_batch() else { return Ok(()) };
+        if header.producer_id < 0 {
+            return Ok(());
+        }
+        let (offset, producer_id) = (Offset(header.base_offset), header.producer_id);
+        if scanned.header.is_transactional() && !scanned.header.is_control() {
+            self.seen.insert(producer_id, offset);
+        }
+        let (decompressor, markers) = (&mut self.decompressor, &mut self.markers);
+        let applied = self.producers.apply(header, || {
+            let batch = scanned.batch.as_ref().ok_or(TxnTrouble::TooLarge { position: scanned.position })?;
+            let marker = end_marker(batch, decompressor)?;
+            if marker.is_some_and(|marker| marker.aborts) {
+                markers.insert((offset, producer_id));
+            }
+            Ok(marker)
+        });
+        match applied {
+            Ok(None) => {}
+            Ok(Some(aborted)) => match self.aborted.last().filter(|last| last.last_offset >= aborted.last_offset) {
+                Some(last) => {
+                    let (last, offset) = (last.last_offset, aborted.last_offset);
+                    self.trouble = Some(TxnTrouble::NotRising { last, offset });
+                }
+                None => {
+                    self.has_data.push(self.seen.get(&producer_id).is_some_and(|seen| *seen >= aborted.first_offset));
+                    self.aborted.push(aborted);
+                }
+            },
+            Err(TxnTrouble::Producer(error)) if error.ends_recovery(KafkaRelease::default()) => {
+                return Err(Stop::Marker(error));
+            }
+            Err(trouble) => self.trouble = Some(trouble),
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a transaction index with these entries.
+pub(super) fn txn_index_bytes(entries: &[AbortedTxn]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(entries.len().saturating_mul(txn_index::ENTRY_SIZE));
+    entries.iter().for_each(|entry| entry.write(&mut bytes));
+    bytes
+}
+
+/// From where and up to where the log tells all about transactions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// Transactions that began before it may not be known.
+    pub from: Offset,
+    /// Markers from here on were not looked at (exclusive end); `None` for the end of the log.
+    pub to: Option<Offset>,
+}
+
+impl Known {
+    fn ended_behind(self, entry: &AbortedTxn) -> bool {
+        self.to.is_some_and(|to| entry.last_offset >= to)
+    }
+}
+
+impl DerivedTxns {
+    /// The entries that there are to be: those of recovery, and of the ones that are there those about which the log, as
+    /// far as it was followed, says nothing.
+    pub(super) fn with_kept(&self, there: &[u8], known: Known) -> Vec<AbortedTxn> {
+        let has_marker = |entry: &AbortedTxn| self.markers.contains(&(entry.last_offset, entry.producer_id));
+        let is_kept = |entry: &AbortedTxn| {
+            entry.version == txn_index::VERSION
+                && entry.first_offset <= entry.last_offset
+                && (known.ended_behind(entry) || entry.first_offset < known.from && has_marker(entry))
+        };
+        let kept = TxnIndex::new(there).iter().filter(is_kept);
+        // Of two about one marker the one that begins earlier comes first, and stays.
+        let mut entries: Vec<AbortedTxn> = kept.chain(self.aborted.iter().copied()).collect();
+        entries.sort_by_key(|entry| (entry.last_offset, entry.first_offset));
+        entries.dedup_by_key(|entry| entry.last_offset);
+        entries
+    }
+
+    /// Whether a transaction index with these bytes lets readers pass over all that they should, and nothing else.
+    ///
+    /// Brokers and their cleaners write other entries than recovery does, and right ones too: where batches of a
+    /// transaction were removed it is still listed from its old beginning on, or not at all.
+    pub(super) fn are_served_by(&self, there: &[u8], known: Known) -> bool {
+        let index = TxnIndex::new(there);
+        let rises = index.iter().zip(index.iter().skip(1)).all(|(a, b)| a.last_offset < b.last_offset);
+        let is_right = |entry: AbortedTxn| {
+            let twin = self.aborted.binary_search_by_key(&entry.last_offset, |aborted| aborted.last_offset);
+            let twin = twin.ok().and_then(|at| self.aborted.get(at));
+            let has_marker = self.markers.contains(&(entry.last_offset, entry.producer_id));
+            entry.version == txn_index::VERSION
+                && entry.first_offset <= entry.last_offset
+                && (has_marker || known.ended_behind(&entry))
+                && twin.is_none_or(|twin| entry.first_offset <= twin.first_offset)
+        };
+        let listed: HashSet<Offset> = index.iter().map(|entry| entry.last_offset).collect();
+        let is_listed = |aborted: &AbortedTxn| listed.contains(&aborted.last_offset);
+        // No later transaction begins before an offset from which on readers need not look.
+        let mut first_of_later = Offset(i64::MAX);
+        let looks_far_enough = (0..index.len()).rev().filter_map(|slot| index.entry(slot)).all(|entry| {
+            let may_end_there = entry.last_stable_offset <= first_of_later;
+            first_of_later = first_of_later.min(entry.first_offset);
+            may_end_there
+        });
+        index.partial_entry().is_empty()
+            && rises
+            && index.iter().all(is_right)
+            && self.aborted.iter().zip(&self.has_data).all(|(aborted, has_data)| !has_data || is_listed(aborted))
+            && looks_far_enough
+    }
+}

@@ -1,0 +1,253 @@
+//! Words and rows for plans, for what was done, and for undo data.
+
+use std::path::Path;
+
+use super::reporter::{Reporter, Tone};
+use super::row::{Field, Row, Value, path_text};
+use super::{json, text};
+use crate::repair::plan::{Loss, Plan, Step};
+use crate::repair::rebuild::{Remark, Stop, Why};
+
+/// What a plan is shown with.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanWords<'a> {
+    /// What the change aims at, in a word: an offset, a rule. Nothing where the action says it.
+    pub target: Option<&'a str>,
+    /// Why each step is taken, in the order of the steps; may be shorter.
+    pub why: &'a [String],
+    /// What is to be known besides, a sentence each.
+    pub remarks: &'a [String],
+}
+
+/// Appends a plan: one object in JSON, a paragraph for people.
+pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: PlanWords<'_>) {
+    let digest = plan.digest();
+    let (steps, loses, remarks) = (steps_json(plan, words.why), loss_json(&plan.loses), strings_json(words.remarks));
+    let partition = path_text(&plan.partition);
+    let fields = [
+        Field::json_only("partition", Value::Word(&partition)),
+        Field::json_only("action", Value::Word(&plan.action)),
+        Field::json_only("target", words.target.map_or(Value::Absent, Value::Word)),
+        Field::json_only("digest", Value::Word(&digest)),
+        Field::json_only("steps", Value::Json(&steps)),
+        Field::json_only("loses", Value::Json(&loses)),
+        Field::json_only("remarks", Value::Json(&remarks)),
+    ];
+    if reporter.format() == super::reporter::Format::Json {
+        return reporter.row(out, &Row::new("plan", &fields));
+    }
+    let mut line = Vec::new();
+    super::row::path(&mut line, &plan.partition);
+    reporter.words(out, Some(Tone::Heading), &line);
+    for (at, step) in plan.steps.iter().enumerate() {
+        let why = words.why.get(at).map(String::as_str).unwrap_or_default();
+        reporter.words(out, None, step_words(step, &plan.partition, why).as_bytes());
+    }
+    if !plan.loses.is_nothing() {
+        reporter.words(out, Some(Tone::Bad), format!("  lost: {}", loss_words(&plan.loses)).as_bytes());
+    }
+    for remark in words.remarks {
+        let mut line = b"  note: ".to_vec();
+        text::escaped(&mut line, remark.as_bytes());
+        reporter.words(out, None, &line);
+    }
+    reporter.words(out, None, format!("  plan {digest}: {}", counted(plan.steps.len(), "step")).as_bytes());
+}
+
+/// Appends that a plan was done, and the command that takes it back.
+pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_command: &str) {
+    let (partition, digest) = (path_text(&plan.partition), plan.digest());
+    let fields = [
+        Field::json_only("partition", Value::Word(&partition)),
+        Field::json_only("digest", Value::Word(&digest)),
+        Field::json_only("steps", Value::Unsigned(plan.steps.len() as u64)),
+        Field::json_only("undoCommand", Value::Word(undo_command)),
+    ];
+    if reporter.format() == super::reporter::Format::Json {
+        return reporter.row(out, &Row::new("applied", &fields));
+    }
+    reporter.words(out, None, format!("  done; to take it back: {undo_command}").as_bytes());
+}
+
+/// What is known of undo data.
+#[derive(Clone, Copy, Debug)]
+pub struct UndoWords<'a> {
+    /// The partition.
+    pub partition: &'a Path,
+    /// The directory with the undo data.
+    pub undo_dir: &'a Path,
+    /// `finished`, `interrupted`, `prepared`, or `unreadable`.
+    pub state: &'a str,
+    /// The change, where it was begun.
+    pub plan: Option<&'a Plan>,
+    /// What comes of it now: `kept`, `restores`, `restored`, `discards`, `discarded`.
+    pub outcome: &'a str,
+}
+
+/// Appends a line about undo data.
+pub fn undo(reporter: &mut Reporter, out: &mut Vec<u8>, undo: UndoWords<'_>) {
+    let (partition, dir) = (path_text(undo.partition), path_text(undo.undo_dir));
+    let digest = undo.plan.map(Plan::digest);
+    let steps = undo.plan.map(|plan| steps_json(plan, &[]));
+    let fields = [
+        Field::json_only("partition", Value::Word(&partition)),
+        Field::new("undoDir", "", Value::Word(&dir)),
+        Field::new("state", "", Value::Word(undo.state)),
+        Field::new("action", "", undo.plan.map_or(Value::Absent, |plan| Value::Word(&plan.action))),
+        Field::json_only("digest", digest.as_deref().map_or(Value::Absent, Value::Word)),
+        Field::json_only("steps", steps.as_deref().map_or(Value::Absent, Value::Json)),
+        Field::new("outcome", "", Value::Word(undo.outcome)),
+    ];
+    let mut words = Vec::new();
+    super::row::path(&mut words, undo.undo_dir);
+    let files = undo.plan.map(|plan| format!("{} of {}, ", counted(plan.steps.len(), "file"), plan.action));
+    words.extend_from_slice(format!(": {}{}", files.unwrap_or_default(), undo_sentence(&undo)).as_bytes());
+    let row = Row { kind: "undo", fields: &fields, text: Some(&words), tone: None };
+    reporter.row(out, &row);
+}
+
+fn undo_sentence(undo: &UndoWords<'_>) -> &'static str {
+    match (undo.outcome, undo.state) {
+        ("restored", _) => "as it was before",
+        ("discarded", _) => "removed: the change stays",
+        ("restores", "prepared") => "nothing was changed yet; to be removed",
+        ("restores", "interrupted") => "interrupted; to be rolled back",
+        ("restores", _) => "to be brought back as it was before",
+        ("discards", _) => "to be removed: the change stays for good",
+        (_, "prepared") => "nothing was changed yet",
+        (_, "interrupted") => "interrupted",
+        (_, "unreadable") => "cannot be read",
+        _ => "can be taken back",
+    }
+}
+
+/// Why a file is made again, in words.
+pub fn why(why: &Why) -> String {
+    match why {
+        Why::Missing => "is not there".to_owned(),
+        Why::OtherTransactions => "does not list the aborted transactions of the log".to_owned(),
+        Why::Found(ids) if ids.is_empty() => String::new(),
+        Why::Found(ids) => ids.iter().map(|id| id.name()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// A remark about a rebuild, in words.
+pub fn remark(remark: &Remark) -> String {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match remark {
+        Remark::Stops { log, position, first_offset, last_offset, why } => {
+            let why = match why {
+                Stop::Damage => "the log is damaged there".to_owned(),
+                Stop::Batch(escape) => escape.to_string(),
+                Stop::Marker(error) => format!("a control batch cannot be read: {error}"),
+            };
+            let reach = match last_offset {
+                Some(last) => format!("offsets {first_offset} to {last} stay out of their reach"),
+                None => "no intact batch follows".to_owned(),
+            };
+            format!("indexes of {} end at position {position} ({why}); {reach}. The log is not cut", name(log))
+        }
+        Remark::Full { log, left_out } => format!(
+            "indexes of {} have no room for {}: offsets there are found by reading on; see --segment-index-bytes",
+            name(log),
+            counted(usize::try_from(*left_out).unwrap_or(usize::MAX), "more entry")
+        ),
+        Remark::TxnsUnknown { log, why } => {
+            format!("the transaction index of {} stays as it is: {why}", name(log))
+        }
+        Remark::TxnsKept { log, entries } => format!(
+            "the log does not say all about the transactions of {}: {} of the old index kept",
+            name(log),
+            counted(usize::try_from(*entries).unwrap_or(usize::MAX), "entry")
+        ),
+        Remark::Live { log } => format!("{} is left alone: a broker is writing to it", name(log)),
+        Remark::NotCanonical { log } => {
+            format!("{} is left alone: brokers open no log of that name", name(log))
+        }
+    }
+}
+
+/// What is lost, in words.
+pub fn loss_words(loss: &Loss) -> String {
+    let offsets = match (loss.first_offset, loss.last_offset) {
+        (Some(first), Some(last)) => format!(", offsets {first} to {last}"),
+        _ => String::new(),
+    };
+    let count = |number: u64, noun| counted(usize::try_from(number).unwrap_or(usize::MAX), noun);
+    let (records, batches) = (count(loss.records, "record"), count(loss.batches, "batch"));
+    format!("{records} in {batches}, {}{offsets}", count(loss.bytes, "byte"))
+}
+
+fn step_words(step: &Step, partition: &Path, why: &str) -> String {
+    let file = step.file().strip_prefix(partition).unwrap_or(step.file());
+    let mut words = match step {
+        Step::Replace { old: None, .. } => "  make     ",
+        Step::Replace { .. } => "  replace  ",
+        Step::Remove { .. } => "  remove   ",
+        Step::CutTail { .. } => "  cut      ",
+    }
+    .to_owned();
+    let mut name = Vec::new();
+    super::row::path(&mut name, file);
+    words.push_str(&String::from_utf8_lossy(&name));
+    let sizes = match step {
+        Step::Replace { old: None, new, .. } => format!("{} bytes", new.size_in_bytes),
+        Step::Replace { old: Some(old), new, .. } if old.id.size_in_bytes == new.size_in_bytes => {
+            format!("{} bytes", new.size_in_bytes)
+        }
+        Step::Replace { old: Some(old), new, .. } => format!("{} -> {} bytes", old.id.size_in_bytes, new.size_in_bytes),
+        Step::Remove { old, .. } => format!("{} bytes", old.id.size_in_bytes),
+        Step::CutTail { old, to, .. } => format!("{} -> {to} bytes", old.id.size_in_bytes),
+    };
+    words.push_str(&format!("  {sizes}"));
+    if !why.is_empty() {
+        words.push_str(&format!("  ({why})"));
+    }
+    words
+}
+
+fn steps_json(plan: &Plan, why: &[String]) -> String {
+    let mut out = b"[".to_vec();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let size = |step: &Step| step.old().map(|old| old.id.size_in_bytes);
+        let (op, new_size) = match step {
+            Step::Replace { old: None, new, .. } => ("make", Some(new.size_in_bytes)),
+            Step::Replace { new, .. } => ("replace", Some(new.size_in_bytes)),
+            Step::Remove { .. } => ("remove", None),
+            Step::CutTail { to, .. } => ("cut", Some(*to)),
+        };
+        out.extend_from_slice(if at == 0 { b"{\"op\":" } else { b",{\"op\":" });
+        json::string(&mut out, op);
+        out.extend_from_slice(b",\"file\":");
+        json::string(&mut out, &path_text(step.file()));
+        for (key, value) in [("oldSizeInBytes", size(step)), ("newSizeInBytes", new_size)] {
+            if let Some(value) = value {
+                out.extend_from_slice(format!(",\"{key}\":{value}").as_bytes());
+            }
+        }
+        if let Some(why) = why.get(at).filter(|why| !why.is_empty()) {
+            out.extend_from_slice(b",\"why\":");
+            json::string(&mut out, why);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn loss_json(loss: &Loss) -> String {
+    serde_json::to_string(loss).unwrap_or_default()
+}
+
+fn strings_json(strings: &[String]) -> String {
+    serde_json::to_string(strings).unwrap_or_default()
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('y'), noun.ends_with("ch")) {
+        (1, ..) => format!("1 {noun}"),
+        (number, Some(stem), _) => format!("{number} {stem}ies"),
+        (number, None, true) => format!("{number} {noun}es"),
+        (number, None, false) => format!("{number} {noun}s"),
+    }
+}
