@@ -103,6 +103,7 @@ pub(crate) fn run(args: &RebuildIndexArgs) -> Exit {
         options,
         run: Run::start(&args.common, rebuild::ACTION),
         change: Change::new(&args.change),
+        planned: false,
         done: false,
         left: false,
     };
@@ -126,6 +127,9 @@ pub(crate) fn run(args: &RebuildIndexArgs) -> Exit {
                 return work.run.finish();
             }
         }
+        if work.planned {
+            work.run.remark("nothing was touched: --apply does it".to_owned());
+        }
         match (work.left, work.done) {
             (true, _) => work.run.errors_left(),
             (false, true) => work.run.corrected(),
@@ -140,6 +144,8 @@ struct Work<'a> {
     options: RebuildOptions,
     run: Run,
     change: Change<'a>,
+    /// Whether a plan was shown that can be done.
+    planned: bool,
     /// Whether something was done to the path.
     done: bool,
     /// Whether errors are left there, or there is something to do.
@@ -185,7 +191,10 @@ impl Work<'_> {
             let words = PlanWords { target: None, why: &why, remarks: &remarks };
             let mut verify = || rebuild::verify(&Disk, &part.plan);
             match self.change.carry_out(&mut self.run, &place, &part.plan, words, &mut verify) {
-                Outcome::Planned => self.left |= !part.plan.steps.is_empty(),
+                Outcome::Planned => {
+                    self.planned |= !part.plan.steps.is_empty();
+                    self.left |= self.planned;
+                }
                 Outcome::Applied => self.done = true,
                 Outcome::Refused => {
                     self.left = true;
@@ -196,7 +205,7 @@ impl Work<'_> {
         if errors_left > 0 {
             self.left = true;
             self.run.seen.errors += errors_left;
-            self.run.remark(format!("{}: errors are left that no index can mend", path.display()));
+            self.run.remark(format!("{}: errors are left that were not to be mended here", path.display()));
         }
         Ok(())
     }

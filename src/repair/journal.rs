@@ -126,6 +126,7 @@ impl Journal {
             storage.create(&path, self.tails.as_os_str().as_encoded_bytes())?;
             storage.sync(&path)?;
             storage.sync_dir(&self.dir)?;
+            storage.sync_dir(&plan.partition)?;
             storage.create_dir(&self.tails)?;
             storage.sync_dir(self.tails.parent().unwrap_or(Path::new(".")))?;
         }

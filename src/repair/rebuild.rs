@@ -34,6 +34,9 @@ pub const ACTION: &str = "rebuild-index";
 /// How many bytes of new files a plan holds at most, unless one segment alone has more: plans are held in memory.
 pub const MOST_BYTES_A_PLAN: u64 = 64 << 20;
 
+/// The topic of a cluster's metadata.
+const CLUSTER_METADATA: &str = "__cluster_metadata";
+
 /// The largest transaction index that is read, in bytes.
 const LARGEST_TXN_INDEX: u64 = 256 << 20;
 
@@ -337,11 +340,21 @@ impl<'a> Rebuilder<'a> {
             return Ok(None);
         }
         let why = match () {
-            () if file.is_none() && (self.options.all || !ids.is_empty() || why.is_some()) => Some(Why::Missing),
-            () if !ids.is_empty() => Some(Why::Found(ids)),
-            () => why.or(self.options.all.then_some(Why::Found(Vec::new()))),
+            () if file.is_none() && (self.options.all || why.is_some() || self.is_missed(&ids)) => Some(Why::Missing),
+            // Not more than a remark: the next start of a broker would make it again.
+            () if ids.iter().all(|(_, severity)| *severity < Severity::Warning) => {
+                why.or(self.options.all.then_some(Why::Found(Vec::new())))
+            }
+            () => Some(Why::Found(ids.into_iter().map(|(id, _)| id).collect())),
         };
         Ok(why.map(|why| (why, bytes)))
+    }
+
+    /// Whether an index that is not there should be. Those of the newest segment of a cluster's metadata never are.
+    fn is_missed(&self, ids: &[(Id, Severity)]) -> bool {
+        let is_metadata = self.dir.name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA);
+        let least = if is_metadata { Severity::Warning } else { Severity::Info };
+        ids.iter().any(|(_, severity)| *severity >= least)
     }
 }
 
@@ -374,13 +387,17 @@ impl Looked<'_> {
     }
 
     /// What is wrong with an index and goes away when it is made again, each kind once.
-    fn wrong(&self, kind: FileKind) -> Vec<Id> {
+    fn wrong(&self, kind: FileKind) -> Vec<(Id, Severity)> {
         let is_wrong = |finding: &&Finding| {
-            finding.severity >= Severity::Warning && finding.repair == Repair::Safe && kind_of(finding) == Some(kind)
+            let is_missing = matches!(finding.id, Id::IndexMissing | Id::TimeIndexMissing);
+            (finding.severity >= Severity::Warning || is_missing)
+                && finding.repair == Repair::Safe
+                && kind_of(finding) == Some(kind)
         };
-        let mut ids: Vec<Id> = self.judged.findings.iter().filter(is_wrong).map(|finding| finding.id).collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let found = self.judged.findings.iter().filter(is_wrong);
+        let mut ids: Vec<_> = found.map(|finding| (finding.id, finding.severity)).collect();
+        ids.sort_unstable_by_key(|(id, severity)| (*id, std::cmp::Reverse(*severity)));
+        ids.dedup_by_key(|(id, _)| *id);
         ids
     }
 

@@ -4,9 +4,11 @@
 //! crash [`SimDisk::after_crash`] makes every disk that could be found then.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -103,8 +105,11 @@ impl Inode {
                     more.push(applied(state.clone(), &half));
                 }
             }
-            states.extend(more);
-            states.dedup();
+            for state in more {
+                if !states.contains(&state) {
+                    states.push(state);
+                }
+            }
         }
         states
     }
@@ -190,11 +195,32 @@ impl SimDisk {
         self.state.borrow().dirs.keys().cloned().collect()
     }
 
-    /// Every disk that may be found after the power went now: any subset of unsynced writes and names.
+    /// Whether nobody has seen this disk before: names, files, what they hold. Two names of one file are told from two
+    /// files. `seen` keeps account.
+    pub fn is_new(&self, seen: &mut HashSet<u64>) -> bool {
+        let state = self.state.borrow();
+        let mut hash = DefaultHasher::new();
+        for (dir, directory) in &state.dirs {
+            dir.hash(&mut hash);
+            for (name, inode) in directory.current() {
+                let Content { bytes, meta } = state.inodes[inode].current();
+                (name, inode, bytes, meta.uid, meta.gid, meta.mode, meta.modified).hash(&mut hash);
+            }
+        }
+        seen.insert(hash.finish())
+    }
+
+    /// Every disk that may be found after the power went now, each once: any subset of unsynced writes and names.
     pub fn after_crash(&self) -> Vec<Self> {
         let state = self.state.borrow();
         let mut found = vec![State { operations: 0, ..state.clone() }];
-        for at in 0..state.inodes.len() {
+        let has_name = |at: usize| {
+            state.dirs.values().any(|directory| {
+                directory.durable.values().any(|inode| *inode == at)
+                    || directory.pending.iter().any(|(_, inode)| *inode == Some(at))
+            })
+        };
+        for at in (0..state.inodes.len()).filter(|at| has_name(*at)) {
             let possible = state.inodes[at].possible();
             let each = |old: &State, content: &Content| {
                 let mut new = old.clone();
@@ -211,6 +237,7 @@ impl SimDisk {
             for name in &names {
                 let later = directory.pending.iter().filter(|(other, _)| other == name).map(|(_, inode)| *inode);
                 let mut possible: Vec<_> = std::iter::once(directory.durable.get(name).copied()).chain(later).collect();
+                possible.sort_unstable();
                 possible.dedup();
                 let each = |old: &State, inode: Option<usize>| {
                     let mut new = old.clone();
@@ -229,7 +256,9 @@ impl SimDisk {
             state.dirs.values_mut().for_each(|directory| directory.pending.clear());
         }
         let free_bytes = self.free_bytes;
-        found.into_iter().map(|state| Self { state: RefCell::new(state), fault: None, free_bytes }).collect()
+        let mut seen = HashSet::new();
+        let found = found.into_iter().map(|state| Self { state: RefCell::new(state), fault: None, free_bytes });
+        found.filter(|disk| disk.is_new(&mut seen)).collect()
     }
 
     fn begin(&self, path: &Path) -> Result<(), StoreError> {

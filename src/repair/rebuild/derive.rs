@@ -222,6 +222,14 @@ impl DerivedTxns {
         let mut entries: Vec<AbortedTxn> = kept.chain(self.aborted.iter().copied()).collect();
         entries.sort_by_key(|entry| (entry.last_offset, entry.first_offset));
         entries.dedup_by_key(|entry| entry.last_offset);
+        // What was kept was open when the ones before it ended, and the log did not tell.
+        let mut first_of_later = Offset(i64::MAX);
+        for entry in entries.iter_mut().rev() {
+            if first_of_later <= entry.last_offset {
+                entry.last_stable_offset = entry.last_stable_offset.min(first_of_later);
+            }
+            first_of_later = first_of_later.min(entry.first_offset);
+        }
         entries
     }
 
