@@ -9,6 +9,7 @@
 )]
 
 pub mod apply;
+pub mod divergence;
 pub mod journal;
 pub mod plan;
 pub mod rebuild;
