@@ -30,6 +30,8 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('lookup', 'lookup', [CompletionResultType]::ParameterValue, 'Find a message by offset, by timestamp or by key')
             [CompletionResult]::new('verify-index', 'verify-index', [CompletionResultType]::ParameterValue, 'Would every lookup through these indexes find what the log holds?')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Is this partition, or the whole log dir, sound? And what would a broker make of it?')
+            [CompletionResult]::new('rebuild-index', 'rebuild-index', [CompletionResultType]::ParameterValue, 'Make indexes again from the log, as Kafka''s own recovery does')
+            [CompletionResult]::new('undo', 'undo', [CompletionResultType]::ParameterValue, 'Take back what a change has done, also one that was interrupted')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -89,7 +91,7 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
         }
         'kfsck;lookup' {
             [CompletionResult]::new('--offset', '--offset', [CompletionResultType]::ParameterName, 'Where this offset is (repeatable)')
-            [CompletionResult]::new('--timestamp', '--timestamp', [CompletionResultType]::ParameterName, 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)')
+            [CompletionResult]::new('--timestamp', '--timestamp', [CompletionResultType]::ParameterName, 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first')
             [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to find it')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Print so many records from the place that was found on')
@@ -155,6 +157,46 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'kfsck;rebuild-index' {
+            [CompletionResult]::new('--only', '--only', [CompletionResultType]::ParameterName, 'Only these kinds of index')
+            [CompletionResult]::new('--index-interval-bytes', '--index-interval-bytes', [CompletionResultType]::ParameterName, '`index.interval.bytes` of the topic: how many bytes of log there are at least between two entries')
+            [CompletionResult]::new('--segment-index-bytes', '--segment-index-bytes', [CompletionResultType]::ParameterName, '`segment.index.bytes` of the topic: how large an index may become')
+            [CompletionResult]::new('--expect', '--expect', [CompletionResultType]::ParameterName, 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)')
+            [CompletionResult]::new('--undo-dir', '--undo-dir', [CompletionResultType]::ParameterName, 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--topic-partition', '--topic-partition', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--segment', '--segment', [CompletionResultType]::ParameterName, 'Only the segment that begins at this offset')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Zone of times in text: UTC, local, or a name like Europe/Vienna')
+            [CompletionResult]::new('--io', '--io', [CompletionResultType]::ParameterName, 'How files are read: by positional reads (pread, also what auto takes) or through a memory map')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When text has colours; NO_COLOR in the environment turns them off too')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Make all indexes again, not only those that are wrong or missing')
+            [CompletionResult]::new('--apply', '--apply', [CompletionResultType]::ParameterName, 'Do it: without, the plan is printed and nothing is touched')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'kfsck;undo' {
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--topic-partition', '--topic-partition', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--segment', '--segment', [CompletionResultType]::ParameterName, 'Only the segment that begins at this offset')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Zone of times in text: UTC, local, or a name like Europe/Vienna')
+            [CompletionResult]::new('--io', '--io', [CompletionResultType]::ParameterName, 'How files are read: by positional reads (pread, also what auto takes) or through a memory map')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When text has colours; NO_COLOR in the environment turns them off too')
+            [CompletionResult]::new('--apply', '--apply', [CompletionResultType]::ParameterName, 'Do it: without, what would be done is printed and nothing is touched')
+            [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'List all undo data and change nothing')
+            [CompletionResult]::new('--discard', '--discard', [CompletionResultType]::ParameterName, 'Remove undo data of changes that are to stay; they cannot be taken back then')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'kfsck;completions' {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
@@ -171,6 +213,8 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('lookup', 'lookup', [CompletionResultType]::ParameterValue, 'Find a message by offset, by timestamp or by key')
             [CompletionResult]::new('verify-index', 'verify-index', [CompletionResultType]::ParameterValue, 'Would every lookup through these indexes find what the log holds?')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Is this partition, or the whole log dir, sound? And what would a broker make of it?')
+            [CompletionResult]::new('rebuild-index', 'rebuild-index', [CompletionResultType]::ParameterValue, 'Make indexes again from the log, as Kafka''s own recovery does')
+            [CompletionResult]::new('undo', 'undo', [CompletionResultType]::ParameterValue, 'Take back what a change has done, also one that was interrupted')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -189,6 +233,12 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             break
         }
         'kfsck;help;check' {
+            break
+        }
+        'kfsck;help;rebuild-index' {
+            break
+        }
+        'kfsck;help;undo' {
             break
         }
         'kfsck;help;completions' {

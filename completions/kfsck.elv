@@ -27,6 +27,8 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand lookup 'Find a message by offset, by timestamp or by key'
             cand verify-index 'Would every lookup through these indexes find what the log holds?'
             cand check 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
+            cand rebuild-index 'Make indexes again from the log, as Kafka''s own recovery does'
+            cand undo 'Take back what a change has done, also one that was interrupted'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -83,7 +85,7 @@ set edit:completion:arg-completer[kfsck] = {|@words|
         }
         &'kfsck;lookup'= {
             cand --offset 'Where this offset is (repeatable)'
-            cand --timestamp 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)'
+            cand --timestamp 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka''s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)'
             cand --key 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first'
             cand --method 'How to find it'
             cand -n 'Print so many records from the place that was found on'
@@ -146,6 +148,44 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'kfsck;rebuild-index'= {
+            cand --only 'Only these kinds of index'
+            cand --index-interval-bytes '`index.interval.bytes` of the topic: how many bytes of log there are at least between two entries'
+            cand --segment-index-bytes '`segment.index.bytes` of the topic: how large an index may become'
+            cand --expect 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)'
+            cand --undo-dir 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition'
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read: by positional reads (pread, also what auto takes) or through a memory map'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand --all 'Make all indexes again, not only those that are wrong or missing'
+            cand --apply 'Do it: without, the plan is printed and nothing is touched'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'kfsck;undo'= {
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read: by positional reads (pread, also what auto takes) or through a memory map'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand --apply 'Do it: without, what would be done is printed and nothing is touched'
+            cand --list 'List all undo data and change nothing'
+            cand --discard 'Remove undo data of changes that are to stay; they cannot be taken back then'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'kfsck;completions'= {
             cand -h 'Print help'
             cand --help 'Print help'
@@ -160,6 +200,8 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand lookup 'Find a message by offset, by timestamp or by key'
             cand verify-index 'Would every lookup through these indexes find what the log holds?'
             cand check 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
+            cand rebuild-index 'Make indexes again from the log, as Kafka''s own recovery does'
+            cand undo 'Take back what a change has done, also one that was interrupted'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -173,6 +215,10 @@ set edit:completion:arg-completer[kfsck] = {|@words|
         &'kfsck;help;verify-index'= {
         }
         &'kfsck;help;check'= {
+        }
+        &'kfsck;help;rebuild-index'= {
+        }
+        &'kfsck;help;undo'= {
         }
         &'kfsck;help;completions'= {
         }

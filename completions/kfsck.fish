@@ -31,6 +31,8 @@ complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "dump-log" -d 'Show what
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s own recovery does'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "undo" -d 'Take back what a change has done, also one that was interrupted'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "man" -d 'Print a man page'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -96,9 +98,9 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l control -d 'Onl
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l offset -d 'Where this offset is (repeatable)' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l timestamp -d 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka\'s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l timestamp -d 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka\'s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l key -d 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l method -d 'How to find it' -r -f -a "auto\t'The true answer, by index where the log confirms what it says. A timestamp is looked for in the headers of all batches before it, since no index can be proven right with less'
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l method -d 'How to find it' -r -f -a "auto\t'The true answer, by index where the log confirms what it says. For a timestamp all batches before the answer are read and checksummed, since no index can be proven right with less'
 broker\t'What a broker (4.4) answers after an orderly start: wrong indexes, modification times and all'
 scan\t'The true answer without any index: every batch is read and checksummed'
 both\t'Broker against scan; a difference is a finding, and the exit status 4'"
@@ -168,13 +170,55 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l deep -d 'Decompres
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l strict -d 'Let warnings set exit status 4 too'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l only -d 'Only these kinds of index' -r -f -a "index\t''
+timeindex\t''
+txnindex\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l index-interval-bytes -d '`index.interval.bytes` of the topic: how many bytes of log there are at least between two entries' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l segment-index-bytes -d '`segment.index.bytes` of the topic: how large an index may become' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l expect -d 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l segment -d 'Only the segment that begins at this offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+table\t''
+json\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
+mmap\t''
+pread\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l all -d 'Make all indexes again, not only those that are wrong or missing'
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l apply -d 'Do it: without, the plan is printed and nothing is touched'
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s q -l quiet -d 'No remarks on standard error, errors only'
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l segment -d 'Only the segment that begins at this offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+table\t''
+json\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
+mmap\t''
+pread\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l apply -d 'Do it: without, what would be done is printed and nothing is touched'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l list -d 'List all undo data and change nothing'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l discard -d 'Remove undo data of changes that are to stay; they cannot be taken back then'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s q -l quiet -d 'No remarks on standard error, errors only'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand man" -s h -l help -d 'Print help'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "man" -d 'Print a man page'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s own recovery does'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "undo" -d 'Take back what a change has done, also one that was interrupted'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "man" -d 'Print a man page'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -47,12 +47,22 @@ fn world() -> (tempfile::TempDir, SimDisk, Plan) {
     (dir, disk, plan)
 }
 
+/// The action of a plan whose cut-off bytes are kept in another directory.
+const ELSEWHERE: &str = "test elsewhere";
+
+/// The undo data to be made.
 fn journal(plan: &Plan) -> Journal {
-    Journal::at(plan.partition.join(".kfsck-undo-20261122T000000Z"))
+    let journal = Journal::at(plan.partition.join(".kfsck-undo-20261122T000000Z"));
+    if plan.action == ELSEWHERE { journal.with_tails_in(plan.partition.parent().unwrap()) } else { journal }
+}
+
+/// The undo data that was found.
+fn found_journal(disk: &SimDisk, plan: &Plan) -> Journal {
+    Journal::open(disk, journal(plan).dir).unwrap()
 }
 
 fn is_undo_data(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str().to_string_lossy().starts_with(".kfsck-"))
+    path.components().any(|part| part.as_os_str().to_string_lossy().contains(".kfsck-"))
 }
 
 /// The files of the partition, without what this program keeps beside them.
@@ -85,21 +95,31 @@ fn a_change_does_what_its_plan_says_and_undo_brings_back_every_byte() {
 #[test]
 fn after_a_crash_anywhere_undo_brings_back_every_byte_or_all_is_done() {
     let (_dir, disk, plan) = world();
+    crash_anywhere(&disk, &plan);
+}
+
+#[test]
+fn after_a_crash_anywhere_what_is_kept_elsewhere_is_found_again() {
+    let (_dir, disk, plan) = world();
+    crash_anywhere(&disk, &Plan { action: ELSEWHERE.to_owned(), ..plan });
+}
+
+fn crash_anywhere(disk: &SimDisk, plan: &Plan) {
     let before = disk.tree();
     let whole = disk.failing_at(usize::MAX, Fault::Crash);
-    applied(&whole, &plan).unwrap();
+    applied(&whole, plan).unwrap();
     let (operations, after) = (whole.operations(), files(&whole));
     let (mut seen, mut undone) = (HashSet::new(), HashSet::new());
     for at in 0..operations {
         let crashed = disk.failing_at(at, Fault::Crash);
-        assert!(applied(&crashed, &plan).is_err());
+        assert!(applied(&crashed, plan).is_err());
         for found in crashed.after_crash().into_iter().filter(|found| found.is_new(&mut seen)) {
             let context = format!("crash before operation {at}");
-            match journal(&plan).progress(&found).unwrap() {
+            match found_journal(&found, plan).progress(&found).unwrap() {
                 Progress::Finished(..) => assert_eq!(files(&found), after, "{context}"),
                 _ => {
-                    assert!(apply_refuses_or_nothing_was_begun(&found, &plan, &before), "{context}");
-                    undo_with_crashes(&found, &plan, &before, &context, &mut undone);
+                    assert!(apply_refuses_or_nothing_was_begun(&found, plan, &before), "{context}");
+                    undo_with_crashes(&found, plan, &before, &context, &mut undone);
                 }
             }
         }
@@ -121,13 +141,14 @@ fn apply_refuses_or_nothing_was_begun(found: &SimDisk, plan: &Plan, before: &Tre
 /// Undoes; and undoes again after a crash at each operation of that.
 fn undo_with_crashes(found: &SimDisk, plan: &Plan, before: &Tree, context: &str, seen: &mut HashSet<u64>) {
     let whole = found.failing_at(usize::MAX, Fault::Crash);
-    undo(&whole, &journal(plan)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    undo(&whole, &found_journal(&whole, plan)).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_eq!(&whole.tree(), before, "{context}");
     for at in 0..whole.operations() {
         let crashed = found.failing_at(at, Fault::Crash);
-        assert!(undo(&crashed, &journal(plan)).is_err());
+        assert!(undo(&crashed, &found_journal(&crashed, plan)).is_err());
         for found in crashed.after_crash().into_iter().filter(|found| found.is_new(seen)) {
-            undo(&found, &journal(plan)).unwrap_or_else(|error| panic!("{context}, undo crashed at {at}: {error}"));
+            undo(&found, &found_journal(&found, plan))
+                .unwrap_or_else(|error| panic!("{context}, undo crashed at {at}: {error}"));
             assert_eq!(files(&found), *before, "{context}, undo crashed at {at}");
         }
     }

@@ -16,13 +16,15 @@ const COMPLETIONS: [(&str, &str); 5] = [
     ("powershell", "_kfsck.ps1"),
     ("elvish", "kfsck.elv"),
 ];
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 8] = [
     ("", "kfsck.1"),
     ("ls", "kfsck-ls.1"),
     ("dump-log", "kfsck-dump-log.1"),
     ("lookup", "kfsck-lookup.1"),
     ("verify-index", "kfsck-verify-index.1"),
     ("check", "kfsck-check.1"),
+    ("rebuild-index", "kfsck-rebuild-index.1"),
+    ("undo", "kfsck-undo.1"),
 ];
 
 fn check(directory: &str, file: &str, arguments: &[&str]) {

@@ -23,7 +23,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kfsck::format::Offset;
 use kfsck::scan::locate::broker::Broker;
-use kfsck::scan::locate::{OffsetAnswer, PartitionView, Reading, RecordPlace, Trace, truth};
+use kfsck::scan::locate::{OffsetAnswer, PartitionView, Reading, RecordPlace, Trace, offset, truth};
 use kfsck::store::partition::PartitionDir;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ fn compare(judged: &Judged, dir: &Path) -> Result<Counts, String> {
         };
         check(format!("broker, offset {offset}"), ours, by_broker);
         for reading in [Reading::Scan, Reading::Checked] {
-            let ours = match truth::offset(&view, Offset(*offset), reading, &mut trace).unwrap() {
+            let ours = match offset::offset(&view, Offset(*offset), reading, &mut trace).unwrap() {
                 OffsetAnswer::Batch { batch, .. } => json!([base(&view, batch.segment), batch.position.0]),
                 OffsetAnswer::OutOfRange { .. } => json!("out"),
                 OffsetAnswer::NotYetWritten { .. } | OffsetAnswer::NothingBehind { .. } => Value::Null,
@@ -123,7 +123,7 @@ fn compare(judged: &Judged, dir: &Path) -> Result<Counts, String> {
         let end = broker.latest().unwrap();
         check("broker, latest".to_owned(), json!([-1, end.offset.0, end.leader_epoch.unwrap_or(-1)]), by_broker);
         for reading in [Reading::Scan, Reading::Checked] {
-            let end = truth::log_end_offset(&view, reading, &mut trace).unwrap();
+            let end = offset::log_end(&view, reading, &mut trace).unwrap().offset;
             check(format!("{reading:?}, latest"), json!(end.0), by_walk);
         }
     }
@@ -182,7 +182,7 @@ fn without_hidden_base_offsets(mut judged: Judged, dir: &Path) -> Judged {
     let dir = PartitionDir::read(dir).unwrap();
     let view = PartitionView::new(&dir, None, Some(Offset(judged.log_start)));
     for (offset, by_broker, _) in &mut judged.offsets {
-        let answer = truth::offset(&view, Offset(*offset), Reading::Checked, &mut Trace::default()).unwrap();
+        let answer = offset::offset(&view, Offset(*offset), Reading::Checked, &mut Trace::default()).unwrap();
         if let (OffsetAnswer::Batch { batch, .. }, Some(fields)) = (answer, by_broker.as_array_mut())
             && batch.header.base_offset().is_none()
         {

@@ -256,10 +256,13 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::Shrunk { path, .. }
         | StoreError::BeyondEnd { path, .. }
         | StoreError::TooLarge { path, .. }
+        | StoreError::LockHeld { path, .. }
+        | StoreError::NotItselfAFile { path }
         | StoreError::NotKafkas { path }
         | StoreError::NotItselfAFile { path }
         | StoreError::LockHeld { path, .. }
         | StoreError::NothingThere { path }
+        | StoreError::UnnameablePartition { path }
         | StoreError::NothingSelected { path, .. } => path,
     }
 }

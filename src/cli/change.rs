@@ -8,15 +8,18 @@ use jiff::tz::TimeZone;
 
 use super::common::Run;
 use super::signals;
+use crate::format::Offset;
 use crate::format::file_name::FileKind;
 use crate::repair::RepairError;
 use crate::repair::apply::{apply, refuse_if_unfinished};
 use crate::repair::journal::{Journal, UNDO_DIR_PREFIX};
 use crate::repair::plan::Plan;
 use crate::report::change::{self, PlanWords};
+use crate::scan::checkpoints::Checkpoints;
 use crate::store::StoreError;
 use crate::store::broker_lock::HeldLock;
 use crate::store::log_dir::log_dir_of;
+use crate::store::partition::PartitionDir;
 use crate::store::write::{Disk, Found, WriteStorage};
 
 /// Options of every command that writes.
@@ -53,6 +56,14 @@ pub(crate) struct Place {
     pub(crate) is_live: bool,
     /// Whether the log dir was closed in order.
     pub(crate) clean_shutdown: bool,
+}
+
+impl Place {
+    /// The log start offset in the checkpoint of the log dir.
+    pub(crate) fn log_start_offset(&self, dir: &PartitionDir) -> Option<Offset> {
+        let (log_dir, name) = (self.log_dir.as_ref()?, dir.name.as_ref()?);
+        Checkpoints::read(log_dir).of(name).log_start_offset
+    }
 }
 
 /// What has become of a plan.

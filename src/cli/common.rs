@@ -85,6 +85,11 @@ impl Common {
         !self.topic_partition.is_empty() || self.segment.is_some()
     }
 
+    /// The zone of times in text.
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.tz
+    }
+
     /// How files are read.
     pub(crate) fn io_mode(&self) -> IoMode {
         match self.io {
@@ -192,7 +197,7 @@ impl Run {
         self.exit |= Exit::ERRORS_LEFT;
     }
 
-    /// Errors are left, or a dry run has found work.
+    /// Errors are left that are counted already, or a dry run has found work.
     pub(crate) fn errors_left(&mut self) {
         self.exit |= Exit::ERRORS_LEFT;
     }
@@ -200,6 +205,12 @@ impl Run {
     /// Everything that was wrong with a path was put right.
     pub(crate) fn corrected(&mut self) {
         self.exit |= Exit::CORRECTED;
+    }
+
+    /// Two answers differ, and no file is at fault.
+    pub(crate) fn differs(&mut self) {
+        self.seen.warnings += 1;
+        self.exit |= Exit::ERRORS_LEFT;
     }
 
     /// A remark for people, once however often it is made.

@@ -1,37 +1,38 @@
 //! `kfsck lookup`: where is this offset, this time or this key, and what is there?
 
+mod answers;
 mod args;
+mod ends;
 mod faults;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub(crate) use args::LookupArgs;
 use args::Method;
+use ends::{NOT_IN_SEGMENT, beyond_the_segment, odd_checkpoint};
 use faults::{file_at_fault, logs_that_are_no_files};
 
 use super::common::Run;
 use super::exit::Exit;
 use super::signals;
-use crate::format::control::ControlRecord;
 use crate::format::file_name::{FileName, FileState};
-use crate::format::record::Record;
 use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
 use crate::report::log::{RecordLines, RecordStyle};
-use crate::report::lookup::{self, About, Answer, MODIFICATION_TIME, NO_VISIBLE_RECORD, Query, Why};
+use crate::report::lookup::{
+    self, About, Answer, Aside, BELOW_LOG_START, MODIFICATION_TIME, NO_VISIBLE_RECORD, Query, Why,
+};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
 use crate::scan::checkpoints::{Checkpointed, Checkpoints};
 use crate::scan::locate::broker::{Broker, Failure};
 use crate::scan::locate::key::{self, Matches};
 use crate::scan::locate::{
-    BatchPlace, OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Trace, each_record_from, first_offset,
-    truth, verify,
+    BatchPlace, LogEnd, OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Step, Trace, offset, truth,
 };
 use crate::store::expand::{Target, expand};
 use crate::store::log_dir::log_dir_of;
@@ -49,8 +50,15 @@ pub(crate) fn run(args: &LookupArgs) -> Exit {
         run.misused(&why, Some("ask for keys in a run of their own, with --method auto or scan"));
         return run.finish();
     }
+    let queries = match args.queries() {
+        Ok(queries) => queries,
+        Err(why) => {
+            run.misused(&why, None);
+            return run.finish();
+        }
+    };
     let style = RecordStyle { key: BytesFormat::Auto, value: BytesFormat::Auto, most_in_text: MOST_IN_TEXT };
-    let mut lookup = Lookup { args, run, lines: RecordLines::new(style), log_dirs: Vec::new() };
+    let mut lookup = Lookup { args, queries, run, lines: RecordLines::new(style), log_dirs: Vec::new() };
     for target in expand(&args.paths, &args.common.selection()) {
         let done = match target {
             Ok(Target::Partition(target)) => {
@@ -90,6 +98,8 @@ impl From<StoreError> for Failed {
 
 struct Lookup<'a> {
     args: &'a LookupArgs,
+    /// Everything but keys.
+    queries: Vec<Query>,
     run: Run,
     lines: RecordLines,
     /// The log dirs met so far.
@@ -115,6 +125,16 @@ impl Place<'_> {
 
     fn is_last(&self, base_offset: Offset) -> bool {
         self.view.segments().last().is_some_and(|last| last.base_offset == base_offset)
+    }
+
+    /// The log that a broker looked into, or else that of the truth.
+    fn segment_of_answer(&self, broker: &Found, truth: &Found) -> String {
+        let chosen = broker.trace.steps.iter().rev().find_map(|step| match step {
+            Step::LargestTimestamp { segment, is_chosen: true, .. } => Some(*segment),
+            _ => None,
+        });
+        let segment = chosen.or(broker.answer.segment).or(truth.answer.segment);
+        self.file(segment.unwrap_or_default(), "log")
     }
 
     /// The path of a segment's file whose name ends in `extension`.
@@ -179,8 +199,7 @@ impl Lookup<'_> {
     }
 
     fn queries(&mut self, place: &Place<'_>) -> Result<(), Failed> {
-        let queries = self.args.offset.iter().map(|offset| Query::Offset(*offset)).chain(self.args.timestamp.clone());
-        for query in queries {
+        for query in self.queries.clone() {
             self.one(place, &query)?;
         }
         self.keys(place)
@@ -197,7 +216,9 @@ impl Lookup<'_> {
             self.run.failed(error);
         }
         for (path, error) in &checkpoints.damaged {
-            self.run.remark(format!("{} is damaged: {error}", path.display()));
+            let (reporter, out) = (&mut self.run.reporter, &mut self.run.output.buffer);
+            lookup::checkpoint_damaged(reporter, out, &path_text(path), &error.to_string());
+            self.run.damage();
         }
         let checkpointed = checkpoints.of(name);
         self.log_dirs.push((log_dir, checkpoints));
@@ -206,6 +227,9 @@ impl Lookup<'_> {
 
     /// One answer about one partition.
     fn one(&mut self, place: &Place<'_>, query: &Query) -> Result<(), Failed> {
+        if let Some(beyond) = beyond_the_segment(place, query)? {
+            return self.show(place, query, &beyond);
+        }
         let method = self.args.method;
         let broker = match method {
             Method::Broker | Method::Both => Some(self.by_broker(place, query)?),
@@ -220,7 +244,10 @@ impl Lookup<'_> {
                 let mut is_index_at_fault = self.is_index_at_fault(place, &by_index.trace);
                 if !is_same(query, &broker.answer, &truth.answer) {
                     let cause = cause.filter(|_| !broker.answer.found || broker.answer.reason.is_none());
-                    let (file, is_of_log) = file_at_fault(place, query, &broker, &truth);
+                    let (file, is_of_log) = match cause {
+                        Some(_) => (place.segment_of_answer(&broker, &truth), true),
+                        None => file_at_fault(place, query, &broker, &truth),
+                    };
                     let next_step = match (cause, is_of_log) {
                         (Some(_), _) => None,
                         (None, true) => Some(format!("kfsck check {} has more", place.dir)),
@@ -231,7 +258,11 @@ impl Lookup<'_> {
                     let about = self.about(place, query);
                     let (reporter, out) = (&mut self.run.reporter, &mut self.run.output.buffer);
                     lookup::broker_differs(reporter, out, &about, &broker.answer, &truth.answer, &why);
-                    self.run.damage();
+                    match cause {
+                        Some(_) => self.run.differs(),
+                        None if is_of_log && !place.told.borrow().is_empty() => self.run.errors_left(),
+                        None => self.run.damage(),
+                    }
                 }
                 if is_index_at_fault {
                     self.note_index(place);
@@ -244,7 +275,8 @@ impl Lookup<'_> {
     }
 
     fn about<'p>(&self, place: &Place<'p>, query: &'p Query) -> About<'p> {
-        About { partition: place.name, dir: place.dir, query, method: self.args.method.name() }
+        let is_only_query = self.queries.len() + self.args.key.len() == 1;
+        About { partition: place.name, dir: place.dir, query, method: self.args.method.name(), is_only_query }
     }
 
     fn show(&mut self, place: &Place<'_>, query: &Query, found: &Found) -> Result<(), Failed> {
@@ -254,20 +286,28 @@ impl Lookup<'_> {
         self.run.seen.batches += found.trace.batches_read();
         let about = self.about(place, query);
         let answer = &found.answer;
-        let is_refused = answer.reason == Some(OUT_OF_RANGE);
-        if is_refused {
-            let words = answer.words.as_deref().unwrap_or_default();
-            let why = format!("{}: {} is out of range: {words}", place.name, query.words(self.run.reporter.zone()));
+        let aside = self.aside(place, query, found)?;
+        let refused = match answer.reason {
+            Some(OUT_OF_RANGE) => Some("out of range"),
+            Some(NOT_IN_SEGMENT) if !matches!(query, Query::Timestamp(_) | Query::MaxTimestamp | Query::Key(_)) => {
+                Some("not in this segment")
+            }
+            _ => None,
+        };
+        if let Some(how) = refused {
+            let words = answer.words.iter().chain(&aside.notes).cloned().collect::<Vec<_>>().join("; ");
+            let why = format!("{}: {} is {how}: {words}", place.name, query.words(self.run.reporter.zone()));
             self.run.refused(&why, None);
         }
         let (reporter, out) = (&mut self.run.reporter, &mut self.run.output.buffer);
-        if !is_refused || reporter.format() != Format::Text {
-            lookup::answer(reporter, out, &about, answer, &found.trace.steps, self.args.explain);
-        }
-        if answer.reason == Some(BROKER_FAILS) {
-            self.run.damage();
+        if refused.is_none() || reporter.format() != Format::Text {
+            lookup::answer(reporter, out, &about, answer, &aside, &found.trace.steps, self.args.explain);
         }
         self.tell_damage(place, &found.trace);
+        if answer.reason == Some(BROKER_FAILS) {
+            // Often over damage that was told already.
+            if place.told.borrow().is_empty() { self.run.damage() } else { self.run.errors_left() }
+        }
         if self.args.method == Method::Auto && self.is_index_at_fault(place, &found.trace) {
             self.note_index(place);
         }
@@ -277,26 +317,48 @@ impl Lookup<'_> {
         self.run.output.drain().map_err(Failed::Say)
     }
 
+    /// What is to be said beside an answer.
+    fn aside(&self, place: &Place<'_>, query: &Query, found: &Found) -> Result<Aside, Failed> {
+        let view = &place.view;
+        let mut notes = Vec::new();
+        let is_by_time = matches!(query, Query::Timestamp(_) | Query::MaxTimestamp | Query::Key(_));
+        if view.is_part() && is_by_time && found.answer.found {
+            notes.push(format!("only this segment was looked at: ask {} for all", place.dir));
+        }
+        let is_broker = self.args.method == Method::Broker;
+        let may_be_odd =
+            view.log_start_checkpoint().is_some() || !is_broker && place.checkpointed.high_watermark.is_some();
+        if found.answer.position.is_none() && view.goes_on_at().is_none() && may_be_odd {
+            let reading = if is_broker { Reading::Checked } else { self.args.method.reading() };
+            let end = offset::log_end(view, reading, &mut Trace::default())?;
+            notes.extend(odd_checkpoint(place, end.offset));
+        }
+        let is_spoken_of = self.args.method == Method::Auto;
+        let distrusted_index = is_spoken_of.then(|| self.distrusted_index(place, &found.trace)).flatten();
+        Ok(Aside { notes, distrusted_index })
+    }
+
     fn by_truth(&mut self, place: &Place<'_>, query: &Query, reading: Reading) -> Result<Found, Failed> {
         let mut trace = Trace::default();
         let view = &place.view;
         let log_start = view.log_start_offset();
         Ok(match query {
             Query::Offset(offset) => {
-                let answer = truth::offset(view, *offset, reading, &mut trace)?;
-                self.of_offset(place, *offset, answer, trace, None)?
+                let target = *offset;
+                let answer = offset::offset(view, target, reading, &mut trace)?;
+                self.of_offset(place, target, answer, trace, None)?
             }
-            Query::Earliest | Query::EarliestLocal => match truth::offset(view, log_start, reading, &mut trace)? {
+            Query::Earliest | Query::EarliestLocal => match offset::offset(view, log_start, reading, &mut trace)? {
                 answer @ OffsetAnswer::Batch { .. } => {
                     let mut found = self.of_offset(place, log_start, answer, trace, None)?;
-                    (found.answer.reason, found.answer.offset) = (None, Some(log_start));
+                    at_the_start(&mut found.answer, log_start);
                     found
                 }
                 _ => earliest(log_start, None, trace),
             },
             Query::Latest => {
-                let end = truth::log_end_offset(view, reading, &mut trace)?;
-                latest(end.max(log_start), None, place, trace)
+                let LogEnd { offset, leader_epoch, .. } = offset::log_end(view, reading, &mut trace)?;
+                latest(offset.max(log_start), leader_epoch, place, trace)
             }
             Query::Timestamp(timestamp) => {
                 let record = truth::timestamp(view, *timestamp, reading, &mut trace)?;
@@ -336,8 +398,8 @@ impl Lookup<'_> {
                 match broker.offset(start, &mut trace)? {
                     Ok(answer @ OffsetAnswer::Batch { .. }) => {
                         let mut found = self.of_offset(place, start, answer, trace, Some(&broker))?;
-                        found.answer.reason = None;
-                        (found.answer.offset, found.answer.leader_epoch) = (Some(start), earliest_offset.leader_epoch);
+                        at_the_start(&mut found.answer, start);
+                        found.answer.leader_epoch = earliest_offset.leader_epoch;
                         found
                     }
                     _ => earliest(start, earliest_offset.leader_epoch, trace),
@@ -348,18 +410,27 @@ impl Lookup<'_> {
                 latest(end.offset, end.leader_epoch, place, loading)
             }
             Query::Timestamp(timestamp) => {
-                if self.args.method == Method::Both
-                    && let Some((at, by_modification)) = broker.segment_for(*timestamp, &mut Trace::default())?
-                {
+                let chosen = broker.segment_for(*timestamp, &mut Trace::default())?;
+                if let (Method::Both, Some((at, by_modification))) = (self.args.method, chosen) {
                     cause = self.cause(place, at, *timestamp, by_modification)?;
                 }
                 match broker.timestamp(*timestamp, &mut trace)? {
-                    Ok(record) => self.of_record(place, query, record, trace, Some(&broker))?,
+                    Ok(record) => {
+                        let mut found = self.of_record(place, query, record, trace, Some(&broker))?;
+                        if let (None, Some((at, by_modification))) = (record, chosen) {
+                            found.answer.words = Some(looked_only_into(place, at, by_modification));
+                        }
+                        found
+                    }
                     Err(failure) => return Ok(fails(&failure, trace)),
                 }
             }
             Query::MaxTimestamp => match broker.max_timestamp(&mut trace)? {
-                Ok(record) => self.of_record(place, query, record, trace, Some(&broker))?,
+                Ok(record) => {
+                    let is_below = |record: RecordPlace| record.offset < view.log_start_offset();
+                    cause = record.is_some_and(is_below).then_some(BELOW_LOG_START);
+                    self.of_record(place, query, record, trace, Some(&broker))?
+                }
                 Err(failure) => return Ok(fails(&failure, trace)),
             },
             Query::LatestTiered | Query::EarliestPendingUpload => not_tiered(trace),
@@ -383,182 +454,6 @@ impl Lookup<'_> {
         })
     }
 
-    fn of_offset(
-        &mut self,
-        place: &Place<'_>,
-        target: Offset,
-        answer: OffsetAnswer,
-        trace: Trace,
-        broker: Option<&Broker<'_, '_>>,
-    ) -> Result<Found, Failed> {
-        let nothing =
-            |reason, words, trace| Found { answer: Answer::without_record(false, reason, words), trace, start: None };
-        Ok(match answer {
-            OffsetAnswer::Batch { batch, is_behind_damage } => {
-                let mut found = self.of_batch(place, batch, |record| record.offset >= target, trace, broker)?;
-                if found.answer.reason.is_some() {
-                } else if is_behind_damage {
-                    found.answer.reason = Some("behindDamage");
-                    found.answer.words = Some(format!("{target} may be in damaged bytes before it"));
-                } else if found.answer.offset.is_some_and(|offset| offset != target) {
-                    found.answer.reason = Some("gap");
-                    found.answer.words = Some(format!("there is no record {target} any more"));
-                } else if found.answer.offset.is_none() {
-                    found.answer.reason = Some("noRecord");
-                    found.answer.words = Some("and no record at or behind it".to_owned());
-                }
-                found
-            }
-            OffsetAnswer::NotYetWritten { log_end_offset } => {
-                let mut found = nothing("notYetWritten", format!("{target} is the log end: not written yet"), trace);
-                found.answer.log_end_offset = Some(log_end_offset);
-                found.answer.high_watermark = place.checkpointed.high_watermark;
-                found
-            }
-            OffsetAnswer::NothingBehind { log_end_offset } => {
-                let words = format!("nothing is left from {target} up to the log end {log_end_offset}");
-                let mut found = nothing("nothingBehind", words, trace);
-                found.answer.log_end_offset = Some(log_end_offset);
-                found
-            }
-            OffsetAnswer::OutOfRange { log_start_offset, log_end_offset } => {
-                let words = match log_end_offset.0.checked_sub(1).map(Offset) {
-                    Some(last) if last >= log_start_offset => {
-                        format!("the log holds offsets {log_start_offset} to {last}")
-                    }
-                    _ => format!("the log is empty, its next offset is {}", log_start_offset.max(log_end_offset)),
-                };
-                let mut found = nothing(OUT_OF_RANGE, words, trace);
-                found.answer.log_start_offset = Some(log_start_offset);
-                found.answer.log_end_offset = Some(log_end_offset);
-                found
-            }
-        })
-    }
-
-    fn of_record(
-        &mut self,
-        place: &Place<'_>,
-        query: &Query,
-        record: Option<RecordPlace>,
-        trace: Trace,
-        broker: Option<&Broker<'_, '_>>,
-    ) -> Result<Found, Failed> {
-        let asks_for_most = *query == Query::MaxTimestamp;
-        let Some(found) = record else {
-            let answer = match asks_for_most {
-                true => Answer::without_record(false, "noTimestamp", "no record has a largest timestamp".to_owned()),
-                false => Answer::without_record(false, "noneAtOrAfter", "no record is as new as that".to_owned()),
-            };
-            return Ok(Found { answer, trace, start: None });
-        };
-        let is_it = |record: &Record<'_>| (record.offset, record.timestamp) == (found.offset, found.timestamp);
-        let mut of_record = self.of_batch(place, found.batch, is_it, trace, broker)?;
-        let answer = &mut of_record.answer;
-        (answer.offset, answer.timestamp) = (Some(found.offset), found.timestamp);
-        if asks_for_most && found.timestamp.is_none() {
-            answer.reason = Some("noTimestamp");
-            answer.words = Some("no record has a timestamp, and this is the first".to_owned());
-        }
-        Ok(of_record)
-    }
-
-    /// A batch that was found, with the first record that `is_wanted` in it or behind it: of those that are intact, or of
-    /// those that `broker` sends.
-    fn of_batch(
-        &mut self,
-        place: &Place<'_>,
-        batch: BatchPlace,
-        is_wanted: impl Fn(&Record<'_>) -> bool,
-        mut trace: Trace,
-        broker: Option<&Broker<'_, '_>>,
-    ) -> Result<Found, Failed> {
-        let segment = place.view.segments().get(batch.segment).map(|segment| segment.base_offset);
-        let mut answer = Answer {
-            found: true,
-            segment,
-            position: Some(batch.position.0),
-            size_in_bytes: Some(batch.header.size_in_bytes()),
-            batch: Some((first_offset(&place.view, batch)?, batch.header.last_offset())),
-            leader_epoch: batch.header.partition_leader_epoch(),
-            ..Answer::default()
-        };
-        let (mut text, mut json) = (Vec::new(), Vec::new());
-        let mut start = None;
-        let (lines, run) = (&mut self.lines, &mut self.run);
-        let mut take = |at: &BatchPlace, record: &Record<'_>| {
-            let file = place.view.segments().get(at.segment).map(|segment| path_text(&segment.path()));
-            let file = file.unwrap_or_default();
-            start = Some((*at, record.offset));
-            answer.offset = Some(record.offset);
-            answer.timestamp = record.timestamp;
-            answer.leader_epoch = at.header.partition_leader_epoch();
-            lines.batch(&file, at.position);
-            let control = control_of(at, record);
-            lines.json(&mut json, record, control.as_ref());
-            lines.text(&mut text, record, control.as_ref(), run.reporter.zone());
-        };
-        match broker {
-            None => each_record_from(&place.view, batch, Offset(0), &mut trace, |at, record| {
-                if !is_wanted(record) {
-                    return ControlFlow::Continue(());
-                }
-                take(at, record);
-                ControlFlow::Break(())
-            })?,
-            Some(broker) => {
-                // A broker leaves checksums to those who get the bytes.
-                verify(&place.view, batch, &mut trace)?;
-                let sent = broker.of_first_record(batch, |at, record| is_wanted(record).then(|| take(at, record)))?;
-                if let Err(failure) = sent {
-                    answer.reason = Some("unreadable");
-                    answer.words = Some(format!("which a broker sends, and nobody can read: {failure}"));
-                }
-            }
-        }
-        self.run.seen.records += u64::from(start.is_some());
-        answer.record =
-            String::from_utf8(json).ok().map(|json| json.trim_end().to_owned()).filter(|json| !json.is_empty());
-        if self.args.limit.is_none() {
-            answer.record_text = text;
-        }
-        Ok(Found { answer, trace, start })
-    }
-
-    /// `limit` records from a place on.
-    fn records(&mut self, place: &Place<'_>, start: BatchPlace, from: Offset, limit: u64) -> Result<(), Failed> {
-        let mut left = limit;
-        let mut failed = None;
-        let mut trace = Trace::default();
-        let (lines, run) = (&mut self.lines, &mut self.run);
-        each_record_from(&place.view, start, from, &mut trace, |at, record| {
-            if left == 0 || signals::is_stopped() {
-                return ControlFlow::Break(());
-            }
-            left -= 1;
-            let file = place.view.segments().get(at.segment).map(|segment| path_text(&segment.path()));
-            lines.batch(&file.unwrap_or_default(), at.position);
-            let control = control_of(at, record);
-            let (reporter, out) = (&mut run.reporter, &mut run.output.buffer);
-            match reporter.format() {
-                Format::Json => lines.json(out, record, control.as_ref()),
-                Format::Text => lines.text(out, record, control.as_ref(), reporter.zone()),
-                Format::Table => lines.table(reporter, out, record, control.as_ref()),
-            }
-            run.seen.records += 1;
-            match run.output.drain() {
-                Ok(()) if left > 0 => ControlFlow::Continue(()),
-                Ok(()) => ControlFlow::Break(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        self.tell_damage(place, &trace);
-        failed.map_or(Ok(()), |error| Err(Failed::Say(error)))
-    }
-
     /// The answers about keys, from one walk.
     fn keys(&mut self, place: &Place<'_>) -> Result<(), Failed> {
         if self.args.key.is_empty() {
@@ -567,16 +462,16 @@ impl Lookup<'_> {
         let matches = if self.args.all { Matches::All } else { Matches::Newest };
         let mut trace = Trace::default();
         let found = key::records_with(&place.view, &self.args.key, matches, Some(signals::stop()), &mut trace)?;
+        self.run.seen.batches += trace.batches_read();
         for (key, places) in self.args.key.iter().zip(found) {
             let query = Query::Key(key.clone());
-            if places.is_empty() {
-                let words = "no record has this key".to_owned();
-                let answer = Answer::without_record(false, "noSuchKey", words);
-                self.show(place, &query, &Found { answer, trace: trace.clone(), start: None })?;
-            }
-            for record in places {
-                let found = self.of_record(place, &query, Some(record), trace.clone(), None)?;
+            let records = if places.is_empty() { vec![None] } else { places.into_iter().map(Some).collect() };
+            for record in records {
+                let found = self.of_record(place, &query, record, trace.clone(), None)?;
+                // One walk has found them all.
+                let batches = self.run.seen.batches;
                 self.show(place, &query, &found)?;
+                self.run.seen.batches = batches;
             }
         }
         Ok(())
@@ -584,6 +479,7 @@ impl Lookup<'_> {
 }
 
 const OUT_OF_RANGE: &str = "outOfRange";
+const BEHIND_DAMAGE: &str = "behindDamage";
 const BROKER_FAILS: &str = "brokerFails";
 
 /// Whether two answers say the same of the log.
@@ -599,8 +495,24 @@ fn is_same(query: &Query, broker: &Answer, truth: &Answer) -> bool {
     told(broker) == told(truth)
 }
 
-fn control_of<'r>(at: &BatchPlace, record: &Record<'r>) -> Option<ControlRecord<'r>> {
-    at.header.is_control().then(|| ControlRecord::parse(record.key, record.value).ok()).flatten()
+/// The first record is the answer to "earliest", and its offset may be greater.
+fn at_the_start(answer: &mut Answer, log_start: Offset) {
+    if answer.reason == Some("gap")
+        && let Some(first) = answer.offset
+    {
+        answer.words = Some(format!("the log start; the first record is {first}"));
+    }
+    answer.offset = Some(log_start);
+}
+
+/// Why a broker finds nothing for a time although it has chosen a segment.
+fn looked_only_into(place: &Place<'_>, at: usize, by_modification: bool) -> String {
+    let segment = place.view.segments().get(at).map_or(Offset(0), |segment| segment.base_offset);
+    let chosen = match by_modification {
+        true => "the modification time of its file",
+        false => "the largest timestamp in its time index",
+    };
+    format!("a broker looks only into segment {segment}, chosen by {chosen}, and finds no such record there")
 }
 
 fn earliest(offset: Offset, leader_epoch: Option<i32>, trace: Trace) -> Found {

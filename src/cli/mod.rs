@@ -46,9 +46,11 @@ Examples:
   kfsck lookup --timestamp -2h /data/orders-3       the first record of the last two hours
   kfsck check /data                                 is the log dir sound? what would a broker make of it?
   kfsck verify-index /data/orders-3                 are its indexes right?
+  kfsck rebuild-index /data/orders-3                what would be done to make them right; --apply does it
   kfsck dump-log --help                             windows, filters, formats
 
-Nothing here writes. Exit status: 0 sound, 4 errors were seen, 8 something could not be looked at, 16 usage";
+Only rebuild-index and undo write, and only with --apply. Exit status: 0 sound, 1 put right, 4 errors were seen,
+8 something could not be looked at or was refused, 16 usage";
 
 #[derive(Debug, Subcommand)]
 enum Command {

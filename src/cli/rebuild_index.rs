@@ -69,7 +69,7 @@ so that no broker starts meanwhile; what was there before is kept in the partiti
 new indexes is done in several plans, one after the other.
 
 Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done and nothing is left,
-8 refused: a broker is running, a file has changed meanwhile, no space.
+8 refused or taken back: a broker is running, a file has changed meanwhile, no space.
 
 Examples:
   kfsck rebuild-index /data/orders-3                          what would be done
@@ -174,7 +174,8 @@ impl Work<'_> {
             clean_shutdown: place.clean_shutdown,
         };
         let options = RebuildOptions { segment, ..self.options.clone() };
-        let mut rebuilder = Rebuilder::new(&dir, &options, setting, Some(signals::stop()));
+        let mut rebuilder =
+            Rebuilder::new(&dir, place.log_start_offset(&dir), &options, setting, Some(signals::stop()));
         let mut errors_left = 0;
         while let Some(part) = rebuilder.next_part(&Disk)? {
             self.account(&part);

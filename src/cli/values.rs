@@ -10,6 +10,11 @@ const TIME_FORMS: &str = "a time is milliseconds since 1970 (1763629200000), RFC
 
 /// Milliseconds since 1970, as typed in one of several forms. Dates and times without zone are UTC.
 pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
+    parse_time_in(text, &TimeZone::UTC)
+}
+
+/// The same, where dates and times without zone are in `zone`.
+pub(crate) fn parse_time_in(text: &str, zone: &TimeZone) -> Result<i64, String> {
     if let Ok(milliseconds) = text.parse::<i64>() {
         return Ok(milliseconds);
     }
@@ -26,6 +31,12 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
     let text_of_civil = text.strip_suffix(['Z', 'z']).unwrap_or(text);
     let civil = text_of_civil.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
     if let Ok(civil) = civil {
+        if text_of_civil == text
+            && *zone != TimeZone::UTC
+            && let Ok(zoned) = zone.to_ambiguous_zoned(civil).compatible()
+        {
+            return Ok(zoned.timestamp().as_millisecond());
+        }
         let since = civil.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
         let (seconds, ms) = (since.as_secs(), i64::from(since.subsec_nanos()).div_euclid(1_000_000));
         return Ok(seconds * 1000 + ms);

@@ -34,6 +34,7 @@ const LAYOUT: u32 = 1;
 const PLAN: &str = "plan";
 const PLAN_IN_THE_MAKING: &str = "plan.new";
 const TAILS: &str = "tails";
+const TAILS_IN_THE_MAKING: &str = "tails.new";
 const FINISHED: &str = "finished";
 const FINISHED_IN_THE_MAKING: &str = "finished.new";
 
@@ -82,11 +83,18 @@ impl Journal {
     ///
     /// Errors: those of the storage.
     pub fn open(storage: &dyn WriteStorage, dir: PathBuf) -> Result<Self, RepairError> {
-        let tails = dir.join(TAILS);
-        Ok(match storage.look(&tails)? {
-            Found::File(_) => Self { tails: OsString::from_vec(storage.read_from(&tails, 0)?).into(), dir },
-            Found::Nothing | Found::Other => Self::at(dir),
-        })
+        let pointer = dir.join(TAILS);
+        let mut journal = Self::at(dir);
+        if matches!(storage.look(&pointer)?, Found::File(_)) {
+            let tails = PathBuf::from(OsString::from_vec(storage.read_from(&pointer, 0)?));
+            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // What is in there is removed in the end: it must be a directory of ours.
+            if !tails.is_absolute() || !name(&tails).ends_with(&name(&journal.dir)) {
+                return Err(journal.bad(format!("{} is no place for undo data", tails.display())));
+            }
+            journal.tails = tails;
+        }
+        Ok(journal)
     }
 
     /// All in a partition directory, oldest first.
@@ -126,10 +134,8 @@ impl Journal {
         storage.create_dir(&self.dir)?;
         let cuts = plan.steps.iter().any(|step| matches!(step, Step::CutTail { .. }));
         if cuts && self.tails != self.dir {
-            let path = self.dir.join(TAILS);
-            storage.create(&path, self.tails.as_os_str().as_encoded_bytes())?;
-            storage.sync(&path)?;
-            storage.sync_dir(&self.dir)?;
+            // Whole or not at all, and before what it leads to.
+            self.write_bytes(storage, self.tails.as_os_str().as_encoded_bytes(), TAILS_IN_THE_MAKING, TAILS)?;
             storage.sync_dir(&plan.partition)?;
             storage.create_dir(&self.tails)?;
             storage.sync_dir(self.tails.parent().unwrap_or(Path::new(".")))?;
@@ -248,6 +254,7 @@ impl Journal {
                 storage.remove(&self.tails.join(name))?;
             }
             storage.remove_dir(&self.tails)?;
+            storage.sync_dir(self.tails.parent().unwrap_or(Path::new(".")))?;
         }
         // The plan goes last: as long as it is there, the rest may be asked for.
         let names = storage.list(&self.dir)?;
@@ -274,8 +281,18 @@ impl Journal {
         name: &str,
     ) -> Result<(), RepairError> {
         let bytes = serde_json::to_vec_pretty(value).map_err(|error| self.bad(error.to_string()))?;
+        self.write_bytes(storage, &bytes, making, name)
+    }
+
+    fn write_bytes(
+        &self,
+        storage: &dyn WriteStorage,
+        bytes: &[u8],
+        making: &str,
+        name: &str,
+    ) -> Result<(), RepairError> {
         let making = self.dir.join(making);
-        storage.create(&making, &bytes)?;
+        storage.create(&making, bytes)?;
         storage.sync(&making)?;
         storage.rename(&making, &self.dir.join(name))?;
         Ok(storage.sync_dir(&self.dir)?)

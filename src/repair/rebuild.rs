@@ -16,6 +16,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::RepairError;
 use super::plan::{Fingerprint, NewFile, Plan, Source, Step};
+use crate::check::partition::PartitionReport;
+use crate::check::producers::ProducersCheck;
 use crate::check::segment::{JudgedSegment, SegmentTask, Worker};
 use crate::check::{Depth, Finding, Findings, Id, Repair, Setting, Severity};
 use crate::format::compression::DEFAULT_LIMIT;
@@ -129,8 +131,6 @@ pub enum Why {
     Found(Vec<Id>),
     /// The file is not there.
     Missing,
-    /// It does not list the aborted transactions of the log.
-    OtherTransactions,
 }
 
 /// What is to be done to some segments of a partition, one behind the other.
@@ -168,23 +168,34 @@ pub struct Rebuilder<'a> {
     setting: Setting,
     stop: Option<&'a AtomicBool>,
     producers: ProducersOf<'a>,
+    snapshot_offsets: Vec<Offset>,
+    check: ProducersCheck<'a>,
     worker: Worker,
 }
 
 impl<'a> Rebuilder<'a> {
-    /// For the partition `dir`, whose path must be absolute. Under a running broker nothing may be applied.
+    /// For the partition `dir`, whose path must be absolute; its log starts at `log_start_offset`, where its log dir says
+    /// so. Under a running broker nothing may be applied.
     pub fn new(
         dir: &'a PartitionDir,
+        log_start_offset: Option<Offset>,
         options: &'a RebuildOptions,
         setting: Setting,
         stop: Option<&'a AtomicBool>,
     ) -> Self {
+        let setting = Setting { depth: Depth::Checksums, ..setting };
+        let snapshots = dir.files.iter().filter(|file| file.name.kind == FileKind::ProducerSnapshot);
+        let snapshots = snapshots.filter(|file| file.name.state == FileState::Live);
+        let mut snapshot_offsets: Vec<_> = snapshots.filter_map(|file| file.name.base_offset).collect();
+        snapshot_offsets.sort_unstable();
         Self {
             dir,
             segments: dir.segments(),
             next: 0,
             options,
-            setting: Setting { depth: Depth::Checksums, ..setting },
+            setting,
+            snapshot_offsets,
+            check: ProducersCheck::new(dir, log_start_offset, setting),
             stop,
             producers: ProducersOf::new(dir, setting.policy, stop),
             worker: Worker::new(DEFAULT_LIMIT),
@@ -264,11 +275,16 @@ impl<'a> Rebuilder<'a> {
             segment_index_bytes: self.options.segment_index_bytes,
             ..RecoverOptions::with_defaults(base_offset)
         };
-        let mut derived =
-            Derived::new(&options, known.map(|known| known.state), std::mem::take(&mut self.producers.seen));
-        let task =
-            SegmentTask { files, next_base_offset, snapshot_offsets: &[], setting: self.setting, stop: self.stop };
-        let judged = self.worker.judge_and_show(&task, &mut |batch, behind| derived.batch(batch, behind));
+        let mut derived = Derived::new(&options, known.map(|known| known.state));
+        let task = SegmentTask {
+            files,
+            next_base_offset,
+            snapshot_offsets: &self.snapshot_offsets,
+            setting: self.setting,
+            stop: self.stop,
+        };
+        let mut judged = self.worker.judge_and_show(&task, &mut |batch, behind| derived.batch(batch, behind));
+        self.judge_txn_index(&mut judged);
         part.segments += 1;
         part.batches += judged.facts.batches;
         part.records += judged.facts.records;
@@ -308,6 +324,14 @@ impl<'a> Rebuilder<'a> {
         Ok(())
     }
 
+    /// What is wrong with the transaction index takes what is known of the segments before to tell.
+    fn judge_txn_index(&mut self, judged: &mut JudgedSegment) {
+        let mut seen = PartitionReport::default();
+        self.check.take(judged, &mut seen);
+        let of_index = seen.findings.into_vec().into_iter();
+        of_index.filter(|finding| kind_of(finding) == Some(FileKind::TxnIndex)).for_each(|it| judged.findings.push(it));
+    }
+
     fn wants(&self, kind: FileKind) -> bool {
         self.options.kinds.contains(&kind)
     }
@@ -325,11 +349,11 @@ impl<'a> Rebuilder<'a> {
             None => None,
         };
         let ids = looked.wrong(kind);
-        let (why, bytes) = match kind {
-            FileKind::OffsetIndex => (None, looked.derived.indexes.offset_index.clone()),
-            FileKind::TimeIndex => (None, looked.derived.indexes.time_index.clone()),
+        let bytes = match kind {
+            FileKind::OffsetIndex => looked.derived.indexes.offset_index.clone(),
+            FileKind::TimeIndex => looked.derived.indexes.time_index.clone(),
             _ => match looked.txn_index(there.as_deref().unwrap_or_default(), remarks) {
-                Some(found) => found,
+                Some(bytes) => bytes,
                 None => return Ok(None),
             },
         };
@@ -339,13 +363,12 @@ impl<'a> Rebuilder<'a> {
         if is_same || needs_no_file {
             return Ok(None);
         }
-        let why = match () {
-            () if file.is_none() && (self.options.all || why.is_some() || self.is_missed(&ids)) => Some(Why::Missing),
-            // Not more than a remark: the next start of a broker would make it again.
-            () if ids.iter().all(|(_, severity)| *severity < Severity::Warning) => {
-                why.or(self.options.all.then_some(Why::Found(Vec::new())))
-            }
-            () => Some(Why::Found(ids.into_iter().map(|(id, _)| id).collect())),
+        let is_wrong = ids.iter().any(|(_, severity)| *severity >= Severity::Warning);
+        let why = match file {
+            None if self.options.all || is_wrong || self.is_missed(&ids) => Some(Why::Missing),
+            // An index that is not there and not missed would be made by the next start of a broker.
+            _ if is_wrong => Some(Why::Found(ids.into_iter().map(|(id, _)| id).collect())),
+            _ => self.options.all.then_some(Why::Found(Vec::new())),
         };
         Ok(why.map(|why| (why, bytes)))
     }
@@ -401,16 +424,14 @@ impl Looked<'_> {
         ids
     }
 
-    /// The content of the transaction index, and what is wrong with what is `there`; `None` where nothing can be said.
-    fn txn_index(&self, there: &[u8], remarks: &mut Vec<Remark>) -> Option<(Option<Why>, Vec<u8>)> {
+    /// The content of the transaction index, where there are these bytes now; `None` where nothing can be said.
+    fn txn_index(&self, there: &[u8], remarks: &mut Vec<Remark>) -> Option<Vec<u8>> {
         let txns = self.derived.txns.as_ref()?;
         if let Some(trouble) = &txns.trouble {
             remarks.push(Remark::TxnsUnknown { log: self.log(), why: trouble.clone() });
             return None;
         }
-        let is_served = txns.are_served_by(there, self.known());
-        let entries = txns.with_kept(there, self.known());
-        Some(((!is_served).then_some(Why::OtherTransactions), txn_index_bytes(&entries)))
+        Some(txn_index_bytes(&txns.with_kept(there, self.known())))
     }
 
     /// What is to be known where the indexes of these kinds are made again.

@@ -134,7 +134,6 @@ fn undo_sentence(undo: &UndoWords<'_>) -> &'static str {
 pub fn why(why: &Why) -> String {
     match why {
         Why::Missing => "is not there".to_owned(),
-        Why::OtherTransactions => "does not list the aborted transactions of the log".to_owned(),
         Why::Found(ids) if ids.is_empty() => String::new(),
         Why::Found(ids) => ids.iter().map(|id| id.name()).collect::<Vec<_>>().join(", "),
     }

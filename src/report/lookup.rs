@@ -148,6 +148,16 @@ impl Answer {
         words.join(", ")
     }
 
+    /// What a table says of it in few words: a short name, and the ends of the log where they matter.
+    fn remark(&self) -> String {
+        let mut words: Vec<String> = self.reason.map(str::to_owned).into_iter().collect();
+        if let (Some(start), Some(end)) = (self.log_start_offset, self.log_end_offset) {
+            words.push(format!("{start}..{}", end.0.saturating_sub(1)));
+        }
+        words.extend(self.high_watermark.map(|offset| format!("hw {offset}")));
+        words.join(" ")
+    }
+
     /// What two answers are compared by, as a JSON object.
     fn brief_json(&self) -> String {
         let number = |key: &str, value: Option<i64>| value.map(|value| format!(",\"{key}\":{value}"));
@@ -173,6 +183,17 @@ pub struct About<'a> {
     pub query: &'a Query,
     /// `auto`, `broker`, `scan` or `both`.
     pub method: &'static str,
+    /// Whether nothing else is asked.
+    pub is_only_query: bool,
+}
+
+/// What is to be said beside an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// What the one who asked should know.
+    pub notes: Vec<String>,
+    /// The index file that was no help, because it is missing, empty or wrong.
+    pub distrusted_index: Option<String>,
 }
 
 /// One answer. `explain` is whether every step is told.
@@ -181,6 +202,7 @@ pub fn answer(
     out: &mut Vec<u8>,
     about: &About<'_>,
     answer: &Answer,
+    aside: &Aside,
     steps: &[Step],
     explain: bool,
 ) {
@@ -201,25 +223,36 @@ pub fn answer(
         true => Field::json_only(key, Value::Absent),
         false => Field::new(key, label, value),
     };
+    let note = aside.notes.join("; ");
+    let remark = answer.remark();
+    // A column that says the same in every row says nothing.
+    let query_field = match about.is_only_query {
+        true => Field::json_only("query", Value::Absent),
+        false => people("query", "query", Value::Word(query_words.trim_start_matches("timestamp "))),
+    };
     let fields = [
         Field::new("partition", "partition", Value::Text(about.partition)),
         Field::json_only("dir", Value::Text(about.dir)),
-        people("query", "query", Value::Word(&query_words)),
+        query_field,
         Field::json_only("query", Value::Json(&query_json)),
         Field::json_only("method", Value::Word(about.method)),
-        Field::new("found", "found", Value::Bool(answer.found)),
-        Field::new("reason", "reason", answer.reason.map_or(Value::Absent, Value::Word)),
+        Field::json_only("found", Value::Bool(answer.found)),
+        Field::json_only("reason", answer.reason.map_or(Value::Absent, Value::Word)),
+        Field::json_only("note", if note.is_empty() { Value::Absent } else { Value::Text(&note) }),
         Field::new("offset", "offset", offset(answer.offset)),
         Field::new("timestamp", "timestamp", Value::time_or_absent(answer.timestamp)),
-        Field::new("leaderEpoch", "epoch", Value::or_absent(answer.leader_epoch)),
+        Field::json_only("leaderEpoch", Value::or_absent(answer.leader_epoch)),
         Field::json_only("logStartOffset", offset(answer.log_start_offset)),
         Field::json_only("logEndOffset", offset(answer.log_end_offset)),
         Field::json_only("highWatermark", offset(answer.high_watermark)),
         Field::new("segment", "segment", offset(answer.segment)),
         Field::new("position", "position", unsigned(answer.position)),
-        Field::new("sizeInBytes", "bytes", unsigned(answer.size_in_bytes)),
+        people("remark", "remark", Value::Word(&remark)),
+        Field::json_only("sizeInBytes", unsigned(answer.size_in_bytes)),
         Field::json_only("batch", batch.as_deref().map_or(Value::Absent, Value::Json)),
         Field::json_only("record", answer.record.as_deref().map_or(Value::Absent, Value::Json)),
+        Field::json_only("indexTrusted", aside.distrusted_index.as_ref().map_or(Value::Absent, |_| Value::Bool(false))),
+        Field::json_only("indexFile", aside.distrusted_index.as_deref().map_or(Value::Absent, Value::Text)),
         Field::json_only("steps", steps_json.as_deref().map_or(Value::Absent, Value::Json)),
     ];
     let mut lines = Vec::new();
@@ -227,6 +260,10 @@ pub fn answer(
     let arrow = if answer.found { "→ " } else { "→  not found:" };
     let asked = if let Query::Offset(asked) = about.query { Some(*asked) } else { None };
     lines.extend_from_slice(format!(" {query_words}  {arrow} {}", answer.place(asked)).as_bytes());
+    for note in &aside.notes {
+        lines.extend_from_slice(b"; ");
+        text::escaped(&mut lines, note.as_bytes());
+    }
     if !answer.record_text.is_empty() {
         lines.push(b'\n');
         lines.extend_from_slice(answer.record_text.trim_ascii_end());
@@ -283,8 +320,8 @@ pub fn broker_differs(
         truth.brief_json()
     );
     // What follows from Kafka's own way to look is not mended by other indexes.
-    let repair = if cause.is_some() { "none" } else { "safe" };
-    let mut line = b"  error  ".to_vec();
+    let (repair, severity) = if cause.is_some() { ("none", "warning") } else { ("safe", "error") };
+    let mut line = format!("  {severity}  ").into_bytes();
     line.extend_from_slice(format!("{BROKER_DIFFERS}  ").as_bytes());
     text::escaped(&mut line, file.as_bytes());
     line.extend_from_slice(format!("  {message}").as_bytes());
@@ -297,7 +334,7 @@ pub fn broker_differs(
     }
     let fields = [
         Field::new("id", "finding", Value::Word(BROKER_DIFFERS)),
-        Field::new("severity", "severity", Value::Word("error")),
+        Field::new("severity", "severity", Value::Word(severity)),
         Field::new("partition", "partition", Value::Text(about.partition)),
         Field::new("file", "file", Value::Text(file)),
         Field::new("repair", "repair", Value::Word(repair)),
@@ -310,6 +347,28 @@ pub fn broker_differs(
     reporter.row(out, &row);
 }
 
+/// The finding that a checkpoint of the log dir cannot be read as a whole.
+pub fn checkpoint_damaged(reporter: &mut Reporter, out: &mut Vec<u8>, file: &str, error: &str) {
+    let message = format!("the checkpoint is damaged, and only the lines that can be read count: {error}");
+    let mut line = format!("  error  {CHECKPOINT_UNREADABLE}  ").into_bytes();
+    text::escaped(&mut line, file.as_bytes());
+    line.extend_from_slice(b"  ");
+    text::escaped(&mut line, message.as_bytes());
+    let fields = [
+        Field::new("id", "finding", Value::Word(CHECKPOINT_UNREADABLE)),
+        Field::new("severity", "severity", Value::Word("error")),
+        Field::new("file", "file", Value::Text(file)),
+        Field::new("repair", "repair", Value::Word("none")),
+        Field::new("message", "message", Value::Text(&message)),
+    ];
+    let mut row = Row::new("finding", &fields);
+    row.text = Some(&line);
+    row.tone = Some(Tone::Bad);
+    reporter.row(out, &row);
+}
+
+/// The id of the finding that a checkpoint cannot be read.
+const CHECKPOINT_UNREADABLE: &str = "logdir/checkpoint-unreadable";
 /// The id of the finding that a broker's answer is not the truth.
 pub const BROKER_DIFFERS: &str = "lookup/broker-differs";
 /// The segment was chosen by its modification time, because no record in it has a timestamp in its time index.
@@ -317,9 +376,13 @@ pub const MODIFICATION_TIME: &str = "modificationTime";
 /// The segment was chosen by a timestamp that none of its visible records has: compaction or the log start hides them.
 pub const NO_VISIBLE_RECORD: &str = "noVisibleRecord";
 
+/// The record that a broker answers lies below the log start offset: no consumer can read it.
+pub const BELOW_LOG_START: &str = "belowLogStart";
+
 fn cause_words(cause: &str) -> &'static str {
     match cause {
         MODIFICATION_TIME => "the segment was chosen by the modification time of its file",
+        BELOW_LOG_START => "the newest record lies below the log start, and a broker's answer does not heed that",
         _ => "the segment was chosen by a timestamp that none of its visible records has",
     }
 }
@@ -390,6 +453,11 @@ fn step_json(step: &Step) -> String {
             let (position, length) = place_of(end);
             format!("{{\"step\":\"damaged\",\"segment\":{segment},\"position\":{position},\"length\":{length}}}")
         }
+        Step::Contradiction { segment, position, size_in_bytes, count, first_offset, last_offset, .. } => format!(
+            "{{\"step\":\"contradiction\",\"segment\":{segment},\"position\":{position},\
+             \"sizeInBytes\":{size_in_bytes},\"count\":{count},\"baseOffset\":{first_offset},\
+             \"lastOffset\":{last_offset}}}"
+        ),
         Step::TimeEntryRefused { segment, slot, offset, timestamp } => format!(
             "{{\"step\":\"timeEntryRefused\",\"segment\":{segment},\"slot\":{slot},\"offset\":{offset},\
              \"timestamp\":{timestamp}}}"
@@ -451,6 +519,9 @@ fn step_words(step: &Step, zone: &TimeZone) -> String {
             let (position, length) = place_of(end);
             format!("segment {segment}: {length} bytes at position {position} are no intact batch")
         }
+        Step::Contradiction { segment, position, first_offset, last_offset, .. } => format!(
+            "segment {segment}: the offsets {first_offset}..{last_offset} at position {position} contradict the log"
+        ),
         Step::TimeEntryRefused { segment, slot, offset, timestamp } => format!(
             "segment {segment}: time index entry {slot} ({} → offset {offset}) does not lead to the answer",
             zoned(timestamp)

@@ -1,6 +1,6 @@
 //! Where offsets, timestamps and keys are.
 //!
-//! [`truth`] answers from the log: an index is no more than a hint there, which is checked. [`broker`] answers as a
+//! [`offset`](mod@offset) and [`truth`] answer from the log: an index is no more than a hint there, which is checked. [`broker`] answers as a
 //! broker does, which believes its indexes. [`start_for`] is the hint for walks over one segment.
 
 pub mod broker;
@@ -10,13 +10,16 @@ pub mod key;
 #[cfg(test)]
 #[path = "locate/tests.rs"]
 mod lookup_tests;
+pub mod offset;
+mod order;
 mod read;
 pub mod trace;
 pub mod truth;
 mod view;
 
+pub use offset::{LogEnd, OffsetAnswer};
 pub use trace::{Step, Trace};
-pub use truth::{OffsetAnswer, Reading};
+pub use truth::Reading;
 pub use view::{BatchPlace, PartitionView, Reads, RecordPlace, Segment, each_record_from, first_offset, verify};
 
 use super::batch_scan::intact_header;

@@ -77,6 +77,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A directory with the name of a partition, but for bytes that are not UTF-8.
+    #[error("cannot look into {path:?}: its name is not UTF-8, so no topic can be called that")]
+    UnnameablePartition {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A directory holds nothing that Kafka wrote.
     #[error("nothing to look at in {}: no partition directory, no segment", .path.display())]
     NothingThere {
@@ -121,6 +127,9 @@ impl StoreError {
             }
             Self::NothingThere { .. } => {
                 Some("give a log dir (one entry of log.dirs), a partition directory or a file in one".to_owned())
+            }
+            Self::UnnameablePartition { .. } => {
+                Some("give a copy of it the name of a partition, like orders-3, and look at that".to_owned())
             }
             Self::NothingSelected { instead, .. } => instead.clone(),
         }

@@ -1,5 +1,6 @@
 //! From the paths on a command line to what is to be looked at, in order.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -217,6 +218,10 @@ fn in_log_dir(log_dir: &LogDir, selection: &Selection) -> Result<Vec<Result<Targ
             Err(error) => targets.push(Err(error)),
         }
     }
+    if selection.topic_partitions.is_empty() {
+        let unnameable = log_dir.foreign_directories.iter().filter(|name| is_unnameable_partition(name));
+        targets.extend(unnameable.map(|name| Err(StoreError::UnnameablePartition { path: log_dir.path.join(name) })));
+    }
     if !targets.is_empty() {
         return Ok(targets);
     }
@@ -226,6 +231,11 @@ fn in_log_dir(log_dir: &LogDir, selection: &Selection) -> Result<Vec<Result<Targ
         Some(segment) => selection.no_segment(&log_dir.path, segment),
         None => StoreError::NothingThere { path: log_dir.path.clone() },
     })
+}
+
+/// Whether a directory would be taken for a partition's if its name were text.
+fn is_unnameable_partition(name: &OsStr) -> bool {
+    name.to_str().is_none() && PartitionName::parse(&name.to_string_lossy().replace('\u{fffd}', "x")).is_some()
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use jiff::tz::TimeZone;
 
 use crate::cli::common::Common;
-use crate::cli::values::{parse_bytes, parse_time};
+use crate::cli::values::{parse_bytes, parse_time_in};
 use crate::format::Offset;
 use crate::report::lookup::Query;
 use crate::scan::locate::Reading;
@@ -23,11 +24,12 @@ pub(crate) struct LookupArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_offset, group = "query")]
     pub(super) offset: Vec<Offset>,
 
-    /// The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h); or one of latest,
-    /// earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka's -1 to -6; the
-    /// last three are answered as by a broker without tiered storage (repeatable)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_timestamp, group = "query")]
-    pub(super) timestamp: Vec<Query>,
+    /// The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times
+    /// without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered,
+    /// earliest-pending-upload, which are Kafka's -1 to -6; the last three are answered as by a broker without tiered
+    /// storage (repeatable)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time_or_name, group = "query")]
+    pub(super) timestamp: Vec<String>,
 
     /// The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first
     #[arg(long, value_parser = clap::builder::ValueParser::new(parse_bytes), group = "query")]
@@ -55,10 +57,19 @@ pub(crate) struct LookupArgs {
 
 type Bytes = Vec<u8>;
 
+impl LookupArgs {
+    /// What is asked for besides keys, with times in the zone of the command line.
+    pub(super) fn queries(&self) -> Result<Vec<Query>, String> {
+        let offsets = self.offset.iter().map(|offset| Ok(Query::Offset(*offset)));
+        let times = self.timestamp.iter().map(|text| parse_timestamp(text, self.common.zone()));
+        offsets.chain(times).collect()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Method {
-    /// The true answer, by index where the log confirms what it says. A timestamp is looked for in the headers of all
-    /// batches before it, since no index can be proven right with less
+    /// The true answer, by index where the log confirms what it says. For a timestamp all batches before the answer are
+    /// read and checksummed, since no index can be proven right with less
     Auto,
     /// What a broker (4.4) answers after an orderly start: wrong indexes, modification times and all
     Broker,
@@ -88,8 +99,8 @@ impl Method {
 
 const EXAMPLES: &str = "\
 An offset that compaction has removed is answered with the next record. An offset equal to the log end, a time after
-the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the log is refused
-with exit status 8. Records below the log start offset are not found. Where segments overlap, an offset is looked for
+the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the log, or of the
+one segment that was named, is refused with exit status 8. Records below the log start offset are not found. Where segments overlap, an offset is looked for
 in the segment whose name says that it holds it, as brokers do. Control records (transaction markers) have offsets and
 timestamps, and are found by them.
 
@@ -106,8 +117,13 @@ fn parse_offset(text: &str) -> Result<Offset, String> {
     text.parse().map(Offset).map_err(|_| format!("{text:?} is no offset: offsets go from 0 to {}", i64::MAX))
 }
 
+/// A time or a name, as typed: which zone is meant is known only with the whole command line.
+fn time_or_name(text: &str) -> Result<String, String> {
+    parse_timestamp(text, &TimeZone::UTC).map(|_| text.to_owned())
+}
+
 /// A time, or one of Kafka's names and numbers for special ones.
-fn parse_timestamp(text: &str) -> Result<Query, String> {
+fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Query, String> {
     match text {
         "earliest" | "-2" => Ok(Query::Earliest),
         "latest" | "-1" => Ok(Query::Latest),
@@ -115,7 +131,7 @@ fn parse_timestamp(text: &str) -> Result<Query, String> {
         "earliest-local" | "-4" => Ok(Query::EarliestLocal),
         "latest-tiered" | "-5" => Ok(Query::LatestTiered),
         "earliest-pending-upload" | "-6" => Ok(Query::EarliestPendingUpload),
-        _ => match parse_time(text) {
+        _ => match parse_time_in(text, zone) {
             Ok(timestamp) if timestamp >= 0 => Ok(Query::Timestamp(timestamp)),
             Ok(_) => Err(format!("{text:?} lies before 1970, and no record of Kafka's can be that old")),
             Err(forms) => Err(format!("{forms}, or earliest, latest, max-timestamp")),

@@ -1,6 +1,6 @@
 //! The indexes of one segment as they come out of its log, taken from its batches one after the other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::check::segment::LARGEST_CONTROL_BATCH;
 use crate::format::compression::Decompressor;
@@ -66,30 +66,23 @@ pub(super) struct DerivedTxns {
     pub producers: ProducerState,
     /// In the order of their markers.
     pub aborted: Vec<AbortedTxn>,
-    /// For each of them whether a batch of it was seen: compaction may have removed them all.
-    pub has_data: Vec<bool>,
     /// Offset and producer of each marker that aborts, whether a transaction was open or not.
     pub markers: HashSet<(Offset, i64)>,
-    /// Where the last transactional batch of each producer was seen, in this segment and those before.
-    pub seen: HashMap<i64, Offset>,
     /// Why there may be others.
     pub trouble: Option<TxnTrouble>,
     decompressor: Decompressor,
 }
 
 impl Derived {
-    /// Nothing shown yet. `producers` is what is known at the base offset, where transactions are wanted; `seen` is what
-    /// [`DerivedTxns::seen`] of the segments before says.
-    pub(super) fn new(options: &RecoverOptions, producers: Option<ProducerState>, seen: HashMap<i64, Offset>) -> Self {
+    /// Nothing shown yet. `producers` is what is known at the base offset, where transactions are wanted.
+    pub(super) fn new(options: &RecoverOptions, producers: Option<ProducerState>) -> Self {
         Self {
             base_offset: options.base_offset,
             indexes: IndexWriter::new(options).leaving_out(),
             txns: producers.map(|producers| DerivedTxns {
                 producers,
                 aborted: Vec::new(),
-                has_data: Vec::new(),
                 markers: HashSet::new(),
-                seen,
                 trouble: None,
                 decompressor: Decompressor::default(),
             }),
@@ -152,9 +145,6 @@ impl DerivedTxns {
             return Ok(());
         }
         let (offset, producer_id) = (Offset(header.base_offset), header.producer_id);
-        if scanned.header.is_transactional() && !scanned.header.is_control() {
-            self.seen.insert(producer_id, offset);
-        }
         let (decompressor, markers) = (&mut self.decompressor, &mut self.markers);
         let applied = self.producers.apply(header, || {
             let batch = scanned.batch.as_ref().ok_or(TxnTrouble::TooLarge { position: scanned.position })?;
@@ -171,10 +161,7 @@ impl DerivedTxns {
                     let (last, offset) = (last.last_offset, aborted.last_offset);
                     self.trouble = Some(TxnTrouble::NotRising { last, offset });
                 }
-                None => {
-                    self.has_data.push(self.seen.get(&producer_id).is_some_and(|seen| *seen >= aborted.first_offset));
-                    self.aborted.push(aborted);
-                }
+                None => self.aborted.push(aborted),
             },
             Err(TxnTrouble::Producer(error)) if error.ends_recovery(KafkaRelease::default()) => {
                 return Err(Stop::Marker(error));
@@ -231,37 +218,5 @@ impl DerivedTxns {
             first_of_later = first_of_later.min(entry.first_offset);
         }
         entries
-    }
-
-    /// Whether a transaction index with these bytes lets readers pass over all that they should, and nothing else.
-    ///
-    /// Brokers and their cleaners write other entries than recovery does, and right ones too: where batches of a
-    /// transaction were removed it is still listed from its old beginning on, or not at all.
-    pub(super) fn are_served_by(&self, there: &[u8], known: Known) -> bool {
-        let index = TxnIndex::new(there);
-        let rises = index.iter().zip(index.iter().skip(1)).all(|(a, b)| a.last_offset < b.last_offset);
-        let is_right = |entry: AbortedTxn| {
-            let twin = self.aborted.binary_search_by_key(&entry.last_offset, |aborted| aborted.last_offset);
-            let twin = twin.ok().and_then(|at| self.aborted.get(at));
-            let has_marker = self.markers.contains(&(entry.last_offset, entry.producer_id));
-            entry.version == txn_index::VERSION
-                && entry.first_offset <= entry.last_offset
-                && (has_marker || known.ended_behind(&entry))
-                && twin.is_none_or(|twin| entry.first_offset <= twin.first_offset)
-        };
-        let listed: HashSet<Offset> = index.iter().map(|entry| entry.last_offset).collect();
-        let is_listed = |aborted: &AbortedTxn| listed.contains(&aborted.last_offset);
-        // No later transaction begins before an offset from which on readers need not look.
-        let mut first_of_later = Offset(i64::MAX);
-        let looks_far_enough = (0..index.len()).rev().filter_map(|slot| index.entry(slot)).all(|entry| {
-            let may_end_there = entry.last_stable_offset <= first_of_later;
-            first_of_later = first_of_later.min(entry.first_offset);
-            may_end_there
-        });
-        index.partial_entry().is_empty()
-            && rises
-            && index.iter().all(is_right)
-            && self.aborted.iter().zip(&self.has_data).all(|(aborted, has_data)| !has_data || is_listed(aborted))
-            && looks_far_enough
     }
 }

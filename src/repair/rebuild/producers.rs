@@ -1,6 +1,5 @@
 //! What is known of the producers at the base offset of a segment.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 use super::derive::DerivedTxns;
@@ -44,8 +43,6 @@ pub(super) struct ProducersOf<'a> {
     stop: Option<&'a AtomicBool>,
     /// What the segment before has left, and its base offset.
     carried: Option<(Offset, KnownProducers)>,
-    /// Where the last transactional batch of each producer was seen.
-    pub seen: HashMap<i64, Offset>,
 }
 
 impl<'a> ProducersOf<'a> {
@@ -55,7 +52,7 @@ impl<'a> ProducersOf<'a> {
             |file: &&NamedFile| file.name.kind == FileKind::ProducerSnapshot && file.name.state == FileState::Live;
         let snapshots = dir.files.iter().filter(is_snapshot);
         let snapshots = snapshots.filter_map(|file| Some((file.name.base_offset?, file))).collect();
-        Self { snapshots, segments: dir.segments(), policy, stop, carried: None, seen: HashMap::new() }
+        Self { snapshots, segments: dir.segments(), policy, stop, carried: None }
     }
 
     /// At the base offset of a segment: of the newest snapshot that can be read, and through the log from there on.
@@ -95,7 +92,6 @@ impl<'a> ProducersOf<'a> {
         known_from: Offset,
     ) {
         let Some(left) = left else { return };
-        self.seen = left.seen;
         let state = (came_to_the_end && left.trouble.is_none()).then_some(left.producers);
         self.carried = state.map(|state| (base_offset, KnownProducers { state, known_from }));
     }

@@ -15,9 +15,9 @@
 use std::cell::OnceCell;
 
 use super::epochs;
+use super::offset::OffsetAnswer;
 use super::read::LogReader;
 use super::trace::{Step, Trace};
-use super::truth::OffsetAnswer;
 use super::view::{BatchPlace, PartitionView, RecordPlace, Segment, first_record, of_first_record};
 use crate::format::batch::{
     BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_LENGTH, LOG_OVERHEAD, RECORD_BATCH_OVERHEAD,
@@ -25,7 +25,7 @@ use crate::format::batch::{
 use crate::format::bytes::i32_at;
 use crate::format::record::{Record, RecordError};
 use crate::format::{Offset, Position};
-use crate::scan::{BatchScan, ScanOptions};
+use crate::scan::{BatchScan, LogSoFar, ScanOptions};
 use crate::store::StoreError;
 
 /// Why a broker has no answer but an exception.
@@ -222,7 +222,7 @@ impl<'v, 'a> Broker<'v, 'a> {
                 return Ok(OffsetAnswer::Batch { batch, is_behind_damage: false });
             }
         }
-        Ok(OffsetAnswer::NothingBehind { log_end_offset })
+        Ok(OffsetAnswer::NothingBehind { log_end_offset, is_behind_damage: false })
     }
 
     /// What `pick` makes of the first record that it takes, in the order in which a broker sends records from the batch
@@ -308,7 +308,7 @@ impl<'v, 'a> Broker<'v, 'a> {
                 break record;
             }
         };
-        trace.add(batches.step());
+        batches.tell(trace)?;
         Ok(found)
     }
 
@@ -344,7 +344,7 @@ impl<'v, 'a> Broker<'v, 'a> {
                 };
             }
         };
-        trace.add(batches.step());
+        batches.tell(trace)?;
         Ok(found)
     }
 
@@ -403,7 +403,7 @@ impl<'v, 'a> Broker<'v, 'a> {
             }
             before = Some(place);
         };
-        trace.add(batches.step());
+        batches.tell(trace)?;
         Ok(found)
     }
 
@@ -439,7 +439,17 @@ impl<'v, 'a> Broker<'v, 'a> {
             false => self.recovered(at, segment, trace)?.size_in_bytes,
         };
         let from = Position(start);
-        Ok(Batches { reader, at, segment: segment.base_offset, from, position: start, end, count: 0 })
+        Ok(Batches {
+            reader,
+            at,
+            segment: segment.base_offset,
+            from,
+            position: start,
+            end,
+            count: 0,
+            is_torn: false,
+            so_far: self.view.so_far(at),
+        })
     }
 
     /// What recovery makes of a segment: it keeps the batches before the first that is not intact.
@@ -478,6 +488,9 @@ struct Batches {
     position: u64,
     end: u64,
     count: u64,
+    /// Whether the iteration came to a batch that does not lie inside the log, which ends it without a word.
+    is_torn: bool,
+    so_far: LogSoFar,
 }
 
 impl Batches {
@@ -485,6 +498,7 @@ impl Batches {
         let position = Position(self.position);
         let left = self.end.saturating_sub(self.position);
         if left <= HEADER_UP_TO_MAGIC as u64 {
+            self.is_torn = left > 0;
             return Ok(None);
         }
         let bytes = self.reader.header_bytes(self.position)?;
@@ -493,6 +507,7 @@ impl Batches {
             return Err(Failure::Length { segment: self.segment, position, length }.into());
         }
         if length as u64 + LOG_OVERHEAD as u64 > left {
+            self.is_torn = true;
             return Ok(None);
         }
         let header =
@@ -545,7 +560,15 @@ impl Batches {
         Ok(found.map_err(|cause| Failure::Records { segment, position, cause })?)
     }
 
-    fn step(&self) -> Step {
-        Step::Batches { segment: self.segment, from: self.from, count: self.count, checksummed: false }
+    fn tell(&self, trace: &mut Trace) -> Result<(), StoreError> {
+        trace.add(Step::Batches { segment: self.segment, from: self.from, count: self.count, checksummed: false });
+        if self.is_torn {
+            // Whether anything intact follows is more than a broker knows.
+            let options = ScanOptions { start: Position(self.position), ..ScanOptions::default() };
+            let mut scan = BatchScan::new(self.reader.log(), self.so_far, options);
+            scan.next_batch()?;
+            trace.ended(self.segment, scan.end());
+        }
+        Ok(())
     }
 }

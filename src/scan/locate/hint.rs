@@ -18,6 +18,10 @@ pub(super) struct Landing {
     /// Where the next entry says that a batch begins: a walk from `start` that does not meet it is not in the log, but
     /// in a value that holds batches of another.
     pub(super) leads_to: Option<Position>,
+    /// Where the entry before says that a batch begins, or else the start of the segment.
+    pub(super) before: Position,
+    /// The offset in the entry: the batch that it was made for, at `start` or behind, reaches it.
+    pub(super) offset: Offset,
 }
 
 /// Where a walk for `target` through the segment at `at` may begin: at a header that continues the segment and begins at
@@ -64,8 +68,12 @@ pub(super) fn landing(
             trace.add(Step::OffsetIndexEntry { segment: base, slot: Some(step_slot), offset, position });
             let next = if slot + 1 < slots { index.offset_entry(slot + 1)? } else { None };
             let leads_to = next.and_then(|next| next.position()).filter(|next| start < *next && next.0 < reader.len());
+            let before = match slot.checked_sub(1) {
+                Some(before) => index.offset_entry(before)?.and_then(|entry| entry.position()),
+                None => None,
+            };
             view.keep(at, reader);
-            return Ok(Some(Landing { start, leads_to }));
+            return Ok(Some(Landing { start, leads_to, before: before.unwrap_or_default(), offset }));
         }
         trace.add(Step::EntryRefused { segment: base, slot: step_slot, offset, position });
         let Some(earlier) = slot.checked_sub(1 << tries) else { break };

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use memchr::memmem;
 
+use super::order::{self, Order};
 use super::trace::{Step, Trace};
 use super::view::{BatchPlace, PartitionView, RecordPlace};
 use crate::format::batch::{BatchHeader, RecordBatch};
@@ -71,11 +72,13 @@ fn in_segment(
     let options = ScanOptions { verify: Verify::Checksum, bodies: true, stop, ..ScanOptions::default() };
     let mut scan = BatchScan::new(log.as_ref(), view.so_far(at), options);
     let mut decompressor = Decompressor::new(DEFAULT_LIMIT);
+    let mut order = Order::of(view, at);
     let (mut count, mut unreadable) = (0, Vec::new());
     loop {
         while let Some(scanned) = scan.next_batch()? {
             count += 1;
             let header = scanned.header;
+            order.take(&header);
             if header.is_control() || header.last_offset() < log_start_offset {
                 continue;
             }
@@ -110,6 +113,9 @@ fn in_segment(
         if !scan.skip_damage() {
             break;
         }
+    }
+    if order.is_broken() {
+        order::tell(view, at, scan.position(), trace)?;
     }
     let segment = segment.base_offset;
     trace.add(Step::Batches { segment, from: crate::format::Position(0), count, checksummed: true });

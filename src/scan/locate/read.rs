@@ -56,6 +56,10 @@ impl LogReader {
         self.storage.len()
     }
 
+    pub(super) fn log(&self) -> &dyn ReadStorage {
+        self.storage.as_ref()
+    }
+
     /// The bytes of a header at `position`, fewer at the end of the log.
     pub(super) fn header_bytes(&mut self, position: u64) -> Result<&[u8], StoreError> {
         let length = self.storage.len();
@@ -103,12 +107,13 @@ impl LogReader {
             Some(batch) => batch.computed_crc(),
             None => streamed_crc(&mut Window::new(self.storage.as_ref()), position, header)?,
         };
+        let behind = position.saturating_add(size);
         Ok((computed != header.crc()).then(|| Damage {
             position: Position(position),
             length: size,
             reason: DamageReason::Checksum { stored: header.crc(), computed },
             header: Some(*header),
-            next_intact: Some(Position(position.saturating_add(size))),
+            next_intact: (behind < self.len()).then_some(Position(behind)),
         }))
     }
 }

@@ -8,13 +8,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::broker::Broker;
-use super::{OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Step, Trace, truth};
+use super::{OffsetAnswer, PartitionView, Reading, RecordPlace, Segment, Step, Trace, offset, truth};
 use crate::format::batch::RecordBatchBuilder;
 use crate::format::compression::Compression;
 use crate::format::offset_index::OffsetIndexEntry;
 use crate::format::record::RecordFields;
 use crate::format::time_index::TimeIndexEntry;
 use crate::format::{Offset, Position};
+use crate::scan::{BatchScan, LogSoFar, ScanOptions};
 use crate::store::mem::MemoryStorage;
 use crate::store::{ReadStorage, StoreError};
 
@@ -101,7 +102,7 @@ fn the_executed_vectors_are_answered_as_kafka_answered_them() {
         let by_broker = broker.offset(Offset(offset), &mut trace).unwrap().unwrap();
         assert!(matches!(by_broker, OffsetAnswer::Batch { batch, .. } if batch.position == Position(position)));
         for reading in [Reading::Scan, Reading::Checked] {
-            assert_eq!(truth::offset(&view, Offset(offset), reading, &mut trace).unwrap(), by_broker);
+            assert_eq!(offset::offset(&view, Offset(offset), reading, &mut trace).unwrap(), by_broker);
         }
     }
     let answers = [(62, Some((69, 1008))), (71, Some((79, 1012))), (81, None), (0, Some((49, 1000)))];
@@ -119,7 +120,7 @@ fn the_executed_vectors_are_answered_as_kafka_answered_them() {
 fn the_trace_tells_the_entry_and_the_batches() {
     let view = of_the_vectors();
     let mut trace = Trace::default();
-    truth::offset(&view, Offset(1010), Reading::Checked, &mut trace).unwrap();
+    offset::offset(&view, Offset(1010), Reading::Checked, &mut trace).unwrap();
     assert_eq!(
         trace.steps,
         [
@@ -199,7 +200,7 @@ fn a_lookup_by_offset_reads_no_more_than_index_interval_and_batch() {
         of_log.store(0, Ordering::Relaxed);
         of_index.store(0, Ordering::Relaxed);
         let mut trace = Trace::default();
-        let answer = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+        let answer = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
         assert!(matches!(answer, OffsetAnswer::Batch { batch, .. } if batch.header.last_offset().0 >= offset));
         let (log_read, index_read) = (of_log.load(Ordering::Relaxed), of_index.load(Ordering::Relaxed));
         assert!(log_read <= (INTERVAL + largest_batch) as u64, "{offset}: {log_read} bytes");
@@ -235,13 +236,13 @@ fn a_run_of_batches_inside_a_value_is_no_part_of_the_log() {
         let view = PartitionView::of_segments(vec![segment], None);
         for offset in 0..9 {
             let mut trace = Trace::default();
-            let checked = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+            let checked = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
             let found = match checked {
                 OffsetAnswer::Batch { batch, .. } => batch.header.base_offset(),
                 _ => None,
             };
             assert_eq!(found, Some(Offset(offset)), "{with_next}");
-            assert_eq!(checked, truth::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
+            assert_eq!(checked, offset::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
         }
     }
 }
@@ -279,9 +280,9 @@ fn preallocated_zeros_behind_the_entries_cost_a_few_probes_and_mislead_nobody() 
     let view = PartitionView::of_segments(vec![segment], None);
     for offset in 0..500 {
         let mut trace = Trace::default();
-        let checked = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+        let checked = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
         assert!(!trace.index_was_no_help());
-        assert_eq!(checked, truth::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
+        assert_eq!(checked, offset::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap());
     }
 }
 
@@ -293,6 +294,19 @@ enum Damage {
     Flip(usize, u8),
     Zero(usize, usize),
     Append(Vec<u8>),
+    /// Another base offset, which no checksum covers, for one of the batches.
+    Base(usize, i64),
+    /// One of the batches once more, before another.
+    Repeat(usize, usize),
+}
+
+/// One batch whose offsets contradict the others.
+fn contradictions() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        2 => (any::<usize>(), -5i64..150).prop_map(|(at, base)| Damage::Base(at, base)),
+        1 => (any::<usize>(), any::<i64>()).prop_map(|(at, base)| Damage::Base(at, base)),
+        1 => (any::<usize>(), any::<usize>()).prop_map(|(from, to)| Damage::Repeat(from, to)),
+    ]
 }
 
 fn damages() -> impl Strategy<Value = Damage> {
@@ -333,6 +347,16 @@ impl Damage {
                 log[at..end].fill(0);
             }
             Self::Append(bytes) => log.extend(bytes),
+            Self::Base(at, base) => {
+                let start = starts[at % starts.len()];
+                log[start..start + 8].copy_from_slice(&base.to_be_bytes());
+            }
+            Self::Repeat(from, to) => {
+                let (from, to) = (from % starts.len(), starts[to % starts.len()]);
+                let end = starts.get(from + 1).copied().unwrap_or(log.len());
+                let batch = log[starts[from]..end].to_vec();
+                log.splice(to..to, batch);
+            }
         }
     }
 }
@@ -485,6 +509,26 @@ fn partition(parts: &[Part], log_start: i64) -> Partition {
     Partition { view: PartitionView::of_segments(segments, Some(Offset(log_start))), healthy, made, end }
 }
 
+/// What a broker may have left, none of it made for another log.
+fn sound_indexes() -> impl Strategy<Value = Index> {
+    prop_oneof![
+        1 => Just(Index::Missing),
+        3 => (0usize..600).prop_map(Index::Right),
+        1 => (0usize..600, 1usize..100).prop_map(|(interval, zeros)| Index::Preallocated(interval, zeros)),
+    ]
+}
+
+/// First and last offsets of the intact batches of a segment, as they are stored.
+fn headers(view: &PartitionView<'_>, at: usize) -> Vec<(i64, i64)> {
+    let log = view.segments()[at].log().unwrap();
+    let mut scan = BatchScan::new(log.as_ref(), LogSoFar::unknown(), ScanOptions::default());
+    let mut offsets = Vec::new();
+    while let Some(batch) = scan.next_batch().unwrap() {
+        offsets.push((batch.header.base_offset().unwrap().0, batch.header.last_offset().0));
+    }
+    offsets
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
@@ -496,8 +540,8 @@ proptest! {
         let Partition { view, healthy, made, end } = partition(&parts, log_start);
         let mut trace = Trace::default();
         for offset in -1..=end + 2 {
-            let scanned = truth::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap();
-            let checked = truth::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
+            let scanned = offset::offset(&view, Offset(offset), Reading::Scan, &mut trace).unwrap();
+            let checked = offset::offset(&view, Offset(offset), Reading::Checked, &mut trace).unwrap();
             prop_assert_eq!(scanned, checked, "offset {}", offset);
             if healthy && offset >= log_start.max(0) && offset < end {
                 let expected = made.iter().flat_map(|(_, batches)| batches).find(|batch| batch.last() >= offset);
@@ -532,8 +576,37 @@ proptest! {
             let first = first.map(|(time, offset)| ((time != -1).then_some(time), offset));
             prop_assert_eq!(scanned.map(|found| (found.timestamp, found.offset.0)), first);
         }
-        let ends = [Reading::Scan, Reading::Checked].map(|r| truth::log_end_offset(&view, r, &mut trace).unwrap());
+        let ends = [Reading::Scan, Reading::Checked].map(|r| offset::log_end(&view, r, &mut trace).unwrap());
         prop_assert_eq!(ends[0], ends[1]);
+    }
+
+    #[test]
+    fn auto_is_scan_where_one_batch_contradicts_the_others(
+        parts in prop::collection::vec((batches(), contradictions(), sound_indexes(), times()), 1..3),
+    ) {
+        let Partition { view, end, .. } = partition(&parts, 0);
+        let mut trace = Trace::default();
+        for target in 0..=end + 2 {
+            let scanned = offset::offset(&view, Offset(target), Reading::Scan, &mut trace).unwrap();
+            let checked = offset::offset(&view, Offset(target), Reading::Checked, &mut trace).unwrap();
+            let owner = view.floor_segment(Offset(target)).unwrap();
+            let holds = |&(first, last): &(i64, i64)| first <= target && target <= last;
+            let holders: Vec<_> = headers(&view, owner).into_iter().filter(holds).collect();
+            // Where two hold it there is no telling which is meant.
+            if holders.len() > 1 {
+                continue;
+            }
+            prop_assert_eq!(scanned, checked, "offset {}", target);
+            // A batch that holds the offset, where it belongs, is no gap.
+            if let OffsetAnswer::Batch { batch, is_behind_damage: false } = scanned
+                && batch.header.base_offset().is_some_and(|base| base.0 > target)
+            {
+                prop_assert_eq!(holders, [], "offset {}", target);
+            }
+        }
+        let ends = [Reading::Scan, Reading::Checked].map(|r| offset::log_end(&view, r, &mut trace).unwrap());
+        prop_assert_eq!(ends[0], ends[1]);
+        prop_assert!(ends[0].offset.0 <= end.max(160) + 200);
     }
 
     #[test]

@@ -103,6 +103,25 @@ pub enum Step {
         /// What they are.
         end: ScanEnd,
     },
+    /// Intact batches whose offsets cannot be right: they go back behind those before, or leave the segment.
+    Contradiction {
+        /// The base offset of their segment.
+        segment: Offset,
+        /// Where the first of them begins.
+        position: Position,
+        /// How many bytes they take.
+        size_in_bytes: u64,
+        /// How many they are.
+        count: u64,
+        /// The first offset of the first, as stored.
+        first_offset: Offset,
+        /// The last offset of the last, as stored.
+        last_offset: Offset,
+        /// Whether the first leaves the segment.
+        is_outside: bool,
+        /// Where an intact batch follows directly.
+        next: Option<Position>,
+    },
     /// An entry of a time index leads past records that are there, or to some that are not.
     TimeEntryRefused {
         /// The base offset of its segment.
@@ -154,6 +173,11 @@ impl Trace {
     /// Whether an index was no help, because it is missing, empty or wrong.
     pub fn index_was_no_help(&self) -> bool {
         self.helpless().next().is_some()
+    }
+
+    /// Whether batches were met whose offsets cannot be right.
+    pub(super) fn met_contradiction(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Contradiction { .. }))
     }
 
     /// Adds what a walk ended at, unless that is the end of the log.

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::offset::LogEnd;
+use super::order::{self, Order};
 use super::read::{IndexReader, LogReader};
 use super::trace::{Step, Trace};
+use super::truth::Reading;
 use crate::format::batch::{BatchHeader, RecordBatch};
 use crate::format::compression::{DEFAULT_LIMIT, Decompressor};
 use crate::format::file_name::FileKind;
@@ -31,11 +34,17 @@ pub struct PartitionView<'a> {
     segments: Vec<Segment<'a>>,
     /// The base offset of the segment behind the last one in view, where only some are.
     end: Option<Offset>,
+    /// The base offset of the partition's first segment, in view or not.
+    first: Option<Offset>,
+    /// Whether there are segments that are not in view.
+    is_part: bool,
     log_start_checkpoint: Option<Offset>,
     leader_epochs: Option<&'a NamedFile>,
     reads: Arc<Reads>,
     /// What the batch of the latest answer was read with, and its segment: so that it is not read once more.
     latest: RefCell<Option<(usize, LogReader)>>,
+    /// Where the log ends, as it was found out.
+    ends: RefCell<Vec<(Reading, LogEnd)>>,
 }
 
 /// What was read of the files of segments.
@@ -119,20 +128,26 @@ impl<'a> PartitionView<'a> {
         let end = segment.and_then(|only| all.iter().map(|segment| segment.base_offset).find(|base| *base > only));
         let is_meant = |files: &SegmentFiles<'_>| segment.is_none_or(|only| only == files.base_offset);
         let of_files = |files| Segment::of_files(files, policy, &reads);
-        let segments = all.into_iter().filter(is_meant).filter_map(of_files).collect();
+        let (first, count) = (all.first().map(|first| first.base_offset), all.len());
+        let segments: Vec<_> = all.into_iter().filter(is_meant).filter_map(of_files).collect();
+        let is_part = segments.len() < count;
         let leader_epochs = dir.file(FileKind::LeaderEpochCheckpoint);
-        Self { segments, end, log_start_checkpoint, leader_epochs, reads, latest: RefCell::default() }
+        let (latest, ends) = (RefCell::default(), RefCell::default());
+        Self { segments, end, first, is_part, log_start_checkpoint, leader_epochs, reads, latest, ends }
     }
 
     /// A partition whose segments are given one by one, by base offset: in memory, for tests.
     pub fn of_segments(segments: Vec<Segment<'a>>, log_start_checkpoint: Option<Offset>) -> Self {
         Self {
-            segments,
             end: None,
+            first: segments.first().map(|first| first.base_offset),
+            is_part: false,
+            segments,
             log_start_checkpoint,
             leader_epochs: None,
             reads: Arc::default(),
             latest: RefCell::default(),
+            ends: RefCell::default(),
         }
     }
 
@@ -174,8 +189,29 @@ impl<'a> PartitionView<'a> {
     ///
     /// Source: Kafka `LogLoader` (without tiered storage).
     pub fn log_start_offset(&self) -> Offset {
-        let first = self.segments.first().map_or(Offset(0), |segment| segment.base_offset);
+        let first = self.first.unwrap_or(Offset(0));
         self.log_start_checkpoint.unwrap_or(Offset(0)).max(first)
+    }
+
+    /// Whether the partition has segments that are not in view.
+    pub fn is_part(&self) -> bool {
+        self.is_part
+    }
+
+    /// The base offset of the segment behind the last one in view: the log goes on there. `None` where the last one in
+    /// view is the partition's last.
+    pub fn goes_on_at(&self) -> Option<Offset> {
+        self.end
+    }
+
+    /// Where the log ends, if that is known.
+    pub(super) fn known_end(&self, reading: Reading) -> Option<LogEnd> {
+        self.ends.borrow().iter().find(|(known, _)| *known == reading).map(|(_, end)| *end)
+    }
+
+    /// Keeps where the log ends.
+    pub(super) fn keep_end(&self, reading: Reading, end: LogEnd) {
+        self.ends.borrow_mut().push((reading, end));
     }
 
     /// What the log dir's checkpoint says about the log start.
@@ -435,6 +471,11 @@ fn each_batch_from(
     show: &mut impl FnMut(&BatchPlace, &RecordBatch<'_>) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let mut next = start.position;
+    let mut order = Order::of(view, start.segment);
+    order.take(&start.header);
+    if order.is_broken() {
+        order::tell(view, start.segment, Position(start.position.0.saturating_add(1)), trace)?;
+    }
     // Most often the first batch is all that is wanted: no more than that is read.
     let is_enough = view.with_reader(start.segment, |reader| {
         if reader.damage_of(start.position.0, &start.header)?.is_none()
@@ -453,20 +494,30 @@ fn each_batch_from(
         let options = ScanOptions { start: next, bodies: true, ..ScanOptions::default() };
         next = Position(0);
         let mut scan = BatchScan::new(log.as_ref(), view.so_far(at), options);
-        loop {
+        let mut order = Order::of(view, at);
+        let mut is_enough = false;
+        'segment: loop {
             while let Some(scanned) = scan.next_batch()? {
+                order.take(&scanned.header);
                 let place = BatchPlace { segment: at, position: scanned.position, header: scanned.header };
                 if scanned.header.last_offset() >= from
                     && let Some(batch) = scanned.batch
                     && show(&place, &batch).is_break()
                 {
-                    return Ok(());
+                    is_enough = true;
+                    break 'segment;
                 }
             }
             trace.ended(segment.base_offset, scan.end());
             if !scan.skip_damage() {
                 break;
             }
+        }
+        if order.is_broken() {
+            order::tell(view, at, scan.position(), trace)?;
+        }
+        if is_enough {
+            break;
         }
     }
     Ok(())
@@ -483,12 +534,17 @@ pub fn first_offset(view: &PartitionView<'_>, place: BatchPlace) -> Result<Optio
     Ok(first.and_then(Result::ok).flatten().map(|record| record.offset))
 }
 
-/// Looks at the checksum of the batch at `place`; `trace` tells if it does not hold.
+/// Looks at the checksum of the batch at `place`, and whether it lies inside its segment; `trace` tells if not.
 ///
 /// Errors: a file could not be read.
 pub fn verify(view: &PartitionView<'_>, place: BatchPlace, trace: &mut Trace) -> Result<(), StoreError> {
     let Some(segment) = view.segments.get(place.segment) else { return Ok(()) };
     let damage = view.with_reader(place.segment, |reader| reader.damage_of(place.position.0, &place.header))?;
     trace.ended(segment.base_offset, damage.flatten().map(ScanEnd::Damaged).as_ref());
+    let mut order = Order::of(view, place.segment);
+    order.take(&place.header);
+    if order.is_broken() {
+        order::tell(view, place.segment, Position(place.position.0.saturating_add(1)), trace)?;
+    }
     Ok(())
 }
