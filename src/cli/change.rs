@@ -93,8 +93,12 @@ impl<'a> Change<'a> {
     ///
     /// Errors: [`StoreError::LockHeld`] and [`RepairError::Unfinished`] in words of their own, those of the storage.
     pub(crate) fn open(&mut self, run: &mut Run, partition: &Path) -> Result<Place, RepairError> {
-        let log_dir = log_dir_of(partition);
-        let path = absolute(partition)?;
+        let mut path = absolute(partition)?;
+        let log_dir = log_dir_of(&path);
+        if log_dir.is_some() && log_dir.as_deref() != path.parent() {
+            // A link from elsewhere: the partition is where its log dir is.
+            path = absolute(&path.canonicalize().unwrap_or_else(|_| path.clone()))?;
+        }
         let is_live = match &log_dir {
             Some(log_dir) if self.args.apply => {
                 self.lock(log_dir)?;
@@ -135,11 +139,7 @@ impl<'a> Change<'a> {
         words: PlanWords<'_>,
         verify: &mut dyn FnMut() -> Result<(), String>,
     ) -> Outcome {
-        let loose = "a loose copy: there is no lock that would keep a broker away".to_owned();
-        let mut remarks = words.remarks.to_vec();
-        remarks.extend(place.log_dir.is_none().then_some(loose));
-        let words = PlanWords { remarks: &remarks, ..words };
-        change::plan(&mut run.reporter, &mut run.output.buffer, plan, words);
+        self.show(run, place, plan, words);
         if plan.steps.is_empty() || !self.args.apply {
             return Outcome::Planned;
         }
@@ -167,6 +167,15 @@ impl<'a> Change<'a> {
                 Outcome::Refused
             }
         }
+    }
+
+    /// Shows a plan.
+    pub(crate) fn show(&self, run: &mut Run, place: &Place, plan: &Plan, words: PlanWords<'_>) {
+        let loose = "a loose copy: there is no lock that would keep a broker away".to_owned();
+        let mut remarks = words.remarks.to_vec();
+        remarks.extend(place.log_dir.is_none().then_some(loose));
+        let words = PlanWords { remarks: &remarks, ..words };
+        change::plan(&mut run.reporter, &mut run.output.buffer, plan, words);
     }
 
     fn journal(&self, plan: &Plan) -> Result<Journal, RepairError> {

@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod rebuild_index;
 mod signals;
+mod truncate_to_hw;
 mod undo;
 mod values;
 mod verify_index;
@@ -65,6 +66,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Make indexes again from the log, as Kafka's own recovery does
     RebuildIndex(Box<rebuild_index::RebuildIndexArgs>),
+    /// Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable
+    TruncateToHw(Box<truncate_to_hw::TruncateToHwArgs>),
     /// Take back what a change has done, also one that was interrupted
     Undo(undo::UndoArgs),
     /// Print the completions of a shell
@@ -102,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Command::VerifyIndex(args) => verify_index::run(&args),
             Command::Check(args) => check::run(&args),
             Command::RebuildIndex(args) => rebuild_index::run(&args),
+            Command::TruncateToHw(args) => truncate_to_hw::run(&args),
             Command::Undo(args) => undo::run(&args),
             Command::Completions(args) => generate::completions(&args, Arguments::command()),
             Command::Man(args) => generate::man(&args, Arguments::command()),

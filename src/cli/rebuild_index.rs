@@ -189,7 +189,7 @@ impl Work<'_> {
             }
             let why: Vec<String> = part.why.iter().map(change::why).collect();
             let remarks: Vec<String> = part.remarks.iter().map(change::remark).collect();
-            let words = PlanWords { target: None, why: &why, remarks: &remarks };
+            let words = PlanWords { why: &why, remarks: &remarks, ..PlanWords::default() };
             let mut verify = || rebuild::verify(&Disk, &part.plan);
             match self.change.carry_out(&mut self.run, &place, &part.plan, words, &mut verify) {
                 Outcome::Planned => {

@@ -25,6 +25,7 @@ pub fn apply(
     stop: Option<&AtomicBool>,
     verify: &mut dyn FnMut() -> Result<(), String>,
 ) -> Result<(), RepairError> {
+    journal.is_about_its_partition(plan)?;
     refuse_if_unfinished(storage, &plan.partition)?;
     check_preconditions(storage, plan, journal)?;
     let done = journal.prepare(storage, plan).and_then(|()| take_steps(storage, plan, journal, stop)).and_then(|()| {

@@ -1,13 +1,17 @@
 //! The undo data of one change: a directory with the plan, what the files were, and a mark once all is done.
 //!
-//! | name       | holds                                                          |
-//! |------------|----------------------------------------------------------------|
-//! | `plan`     | the plan as JSON; written last, so whatever has it is complete |
-//! | `N.new`    | what step N puts in its place, until it does                   |
-//! | `N.old`    | a second name of the file that step N replaces or removes      |
-//! | `N.tail`   | the bytes that step N cuts off                                 |
-//! | `tails`    | where the `N.tail` are instead, if they are in another place   |
-//! | `finished` | what the files were when the change was done                   |
+//! | name            | holds                                                          |
+//! |-----------------|----------------------------------------------------------------|
+//! | `plan`          | the plan as JSON; written last, so whatever has it is complete |
+//! | `N.new`         | what step N puts in its place, until it does                   |
+//! | `N.old`         | a second name of the file that step N replaces                 |
+//! | the file's name | a second name of a file that is removed                        |
+//! | the file's name | the bytes that are cut off a log                               |
+//! | `tails`         | where these bytes are instead, if they are in another place    |
+//! | `finished`      | what the files were when the change was done                   |
+//!
+//! Under its own name what is lost of a log can be read where it lies, like any partition: it is a log from a later
+//! batch on.
 //!
 //! Without `plan` nothing has been changed yet. With it and without `finished` the change was interrupted, forwards or
 //! backwards. Brokers pass over directories in a partition.
@@ -108,19 +112,19 @@ impl Journal {
         self.dir.join(format!("{at}.new"))
     }
 
-    /// The second name of the file that step `at` takes away.
-    pub fn old_file(&self, at: usize) -> PathBuf {
-        self.dir.join(format!("{at}.old"))
+    /// Where step `at` keeps what it takes away: the file, or the end of it.
+    pub fn kept_file(&self, at: usize, step: &Step) -> PathBuf {
+        let name = step.file().file_name().unwrap_or_default();
+        match step {
+            Step::Replace { .. } => self.dir.join(format!("{at}.old")),
+            Step::Remove { .. } => self.dir.join(name),
+            Step::CutTail { .. } => self.tails.join(name),
+        }
     }
 
     /// Where what is cut off is kept.
     pub fn tails(&self) -> &Path {
         &self.tails
-    }
-
-    /// The bytes that step `at` cuts off.
-    pub fn tail_file(&self, at: usize) -> PathBuf {
-        self.tails.join(format!("{at}.tail"))
     }
 
     /// Writes down and makes last what undoing needs: from here on the change counts as begun.
@@ -144,12 +148,12 @@ impl Journal {
                     storage.set_meta(&path, &new.meta)?;
                     storage.sync(&path)?;
                     if old.is_some() {
-                        storage.link(file, &self.old_file(at))?;
+                        storage.link(file, &self.kept_file(at, step))?;
                     }
                 }
-                Step::Remove { file, .. } => storage.link(file, &self.old_file(at))?,
+                Step::Remove { file, .. } => storage.link(file, &self.kept_file(at, step))?,
                 Step::CutTail { file, to, .. } => {
-                    let path = self.tail_file(at);
+                    let path = self.kept_file(at, step);
                     storage.copy_tail(file, *to, &path)?;
                     storage.sync(&path)?;
                 }
@@ -202,25 +206,40 @@ impl Journal {
         })
     }
 
-    /// Says where the files are now: the partition may have been moved with its undo data. A change is to files of the
-    /// partition and of its log dir: whatever else a record names is not touched.
+    /// Whether all files are of the partition or its log dir. No others are touched, now or when it is undone.
+    ///
+    /// Errors: [`RepairError::BadJournal`].
+    pub fn is_about_its_partition(&self, plan: &Plan) -> Result<(), RepairError> {
+        plan.steps.iter().try_for_each(|step| self.place_of(step, &plan.partition).map(|_| ()))
+    }
+
+    /// Says where the files are now: the partition may have been moved with its undo data.
     fn locate(&self, plan: &mut Plan) -> Result<(), RepairError> {
         let was = std::mem::take(&mut plan.partition);
-        let is = self.dir.parent().unwrap_or(Path::new("")).to_owned();
         for step in &mut plan.steps {
-            let file = step.file_mut();
-            let place = match file.parent() {
-                Some(dir) if dir == was => Some(is.as_path()),
-                Some(dir) if Some(dir) == was.parent() => is.parent(),
-                _ => None,
-            };
-            match (place, file.file_name()) {
-                (Some(place), Some(name)) => *file = place.join(name),
-                _ => return Err(self.bad(format!("{} is no file of the partition or its log dir", file.display()))),
-            }
+            let place = self.place_of(step, &was)?;
+            *step.file_mut() = place;
         }
-        plan.partition = is;
+        plan.partition = self.partition().to_owned();
         Ok(())
+    }
+
+    fn partition(&self) -> &Path {
+        self.dir.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Where the file of a step is now, whose partition was `was`.
+    fn place_of(&self, step: &Step, was: &Path) -> Result<PathBuf, RepairError> {
+        let file = step.file();
+        let place = match file.parent() {
+            Some(dir) if dir == was => Some(self.partition()),
+            Some(dir) if Some(dir) == was.parent() => self.partition().parent(),
+            _ => None,
+        };
+        match (place, file.file_name()) {
+            (Some(place), Some(name)) => Ok(place.join(name)),
+            _ => Err(self.bad(format!("{} is no file of the partition or its log dir", file.display()))),
+        }
     }
 
     /// Removes the undo data. What it kept is gone then.

@@ -9,9 +9,11 @@
 )]
 
 pub mod apply;
+pub mod divergence;
 pub mod journal;
 pub mod plan;
 pub mod rebuild;
+pub mod truncate;
 pub mod undo;
 
 use std::path::PathBuf;

@@ -89,7 +89,7 @@ fn is_same_inode(a: &FileId, b: &FileId) -> bool {
 
 fn take_back(storage: &dyn WriteStorage, plan: &Plan, journal: &Journal) -> Result<(), RepairError> {
     for (at, step) in plan.steps.iter().enumerate().rev() {
-        let kept = journal.old_file(at);
+        let kept = journal.kept_file(at, step);
         match step {
             Step::Replace { file, old: Some(old), .. } | Step::Remove { file, old } => {
                 let is_back = |found| matches!(found, Found::File(now) if is_same_inode(&old.id, &now));
@@ -106,9 +106,8 @@ fn take_back(storage: &dyn WriteStorage, plan: &Plan, journal: &Journal) -> Resu
                 }
             }
             Step::CutTail { file, old, to } => {
-                let tail = journal.tail_file(at);
-                if storage.look(&tail)? != Found::Nothing {
-                    storage.paste_tail(&tail, file, *to)?;
+                if storage.look(&kept)? != Found::Nothing {
+                    storage.paste_tail(&kept, file, *to)?;
                     storage.set_meta(file, &old.id.meta)?;
                     storage.sync(file)?;
                 }

@@ -9,10 +9,16 @@ use crate::repair::plan::{Loss, Plan, Step};
 use crate::repair::rebuild::{Remark, Stop, Why};
 
 /// What a plan is shown with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PlanWords<'a> {
-    /// What the change aims at, in a word: an offset, a rule. Nothing where the action says it.
-    pub target: Option<&'a str>,
+    /// What the change aims at, and what was found on the way, a line each.
+    pub before: &'a [String],
+    /// What is lost besides and what is left, a line each.
+    pub after: &'a [String],
+    /// The same for JSON.
+    pub fields: &'a [Field<'a>],
+    /// What is lost, as JSON, where that is more than the plan says.
+    pub loses: Option<&'a str>,
     /// Why each step is taken, in the order of the steps; may be shorter.
     pub why: &'a [String],
     /// What is to be known besides, a sentence each.
@@ -22,23 +28,25 @@ pub struct PlanWords<'a> {
 /// Appends a plan: one object in JSON, a paragraph for people.
 pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: PlanWords<'_>) {
     let digest = plan.digest();
-    let (steps, loses, remarks) = (steps_json(plan, words.why), loss_json(&plan.loses), strings_json(words.remarks));
+    let (steps, remarks) = (steps_json(plan, words.why), strings_json(words.remarks));
+    let loses = words.loses.map_or_else(|| loss_json(&plan.loses), str::to_owned);
     let partition = path_text(&plan.partition);
-    let fields = [
+    let mut fields = vec![
         Field::json_only("partition", Value::Word(&partition)),
         Field::json_only("action", Value::Word(&plan.action)),
-        Field::json_only("target", words.target.map_or(Value::Absent, Value::Word)),
         Field::json_only("digest", Value::Word(&digest)),
         Field::json_only("steps", Value::Json(&steps)),
         Field::json_only("loses", Value::Json(&loses)),
         Field::json_only("remarks", Value::Json(&remarks)),
     ];
+    fields.extend_from_slice(words.fields);
     if reporter.format() == super::reporter::Format::Json {
         return reporter.row(out, &Row::new("plan", &fields));
     }
     let mut line = Vec::new();
     super::row::path(&mut line, &plan.partition);
     reporter.words(out, Some(Tone::Heading), &line);
+    words.before.iter().for_each(|line| reporter.words(out, None, line.as_bytes()));
     for (at, step) in plan.steps.iter().enumerate() {
         let why = words.why.get(at).map(String::as_str).unwrap_or_default();
         reporter.words(out, None, step_words(step, &plan.partition, why).as_bytes());
@@ -46,6 +54,7 @@ pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: Plan
     if !plan.loses.is_nothing() {
         reporter.words(out, Some(Tone::Bad), format!("  lost: {}", loss_words(&plan.loses)).as_bytes());
     }
+    words.after.iter().for_each(|line| reporter.words(out, None, line.as_bytes()));
     for remark in words.remarks {
         let mut line = b"  note: ".to_vec();
         text::escaped(&mut line, remark.as_bytes());
@@ -234,7 +243,7 @@ fn steps_json(plan: &Plan, why: &[String]) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn loss_json(loss: &Loss) -> String {
+pub(super) fn loss_json(loss: &Loss) -> String {
     serde_json::to_string(loss).unwrap_or_default()
 }
 
@@ -242,7 +251,7 @@ fn strings_json(strings: &[String]) -> String {
     serde_json::to_string(strings).unwrap_or_default()
 }
 
-fn counted(number: usize, noun: &str) -> String {
+pub(super) fn counted(number: usize, noun: &str) -> String {
     match (number, noun.strip_suffix('y'), noun.ends_with("ch")) {
         (1, ..) => format!("1 {noun}"),
         (number, Some(stem), _) => format!("{number} {stem}ies"),

@@ -29,6 +29,7 @@ pub mod base64;
 pub mod bytes;
 pub mod change;
 pub mod control;
+pub mod cut;
 pub mod entries;
 mod escape;
 mod escape_x86;
