@@ -85,7 +85,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__check)
-            opts="-j -t -f -q -h --quick --deep --strict --show --max-batch-bytes --jobs --progress --topic-partition --segment --format --tz --io --color --quiet --help"
+            opts="-j -t -f -v -q -h --quick --deep --strict --show --max-batch-bytes --jobs --progress --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -165,7 +165,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__dump__subcmd__log)
-            opts="-r -n -t -f -q -h --deep-iteration --print-data-log --records --stop-at-damage --from-offset --to-offset --from-time --to-time --limit --key --key-prefix --header --producer-id --leader-epoch --control --isolation --key-format --value-format --max-value-bytes --max-batch-bytes --topic-partition --segment --format --tz --io --color --quiet --help"
+            opts="-r -n -t -f -v -q -h --deep-iteration --print-data-log --records --stop-at-damage --from-offset --to-offset --from-time --to-time --limit --key --key-prefix --header --producer-id --leader-epoch --control --isolation --key-format --value-format --max-value-bytes --max-batch-bytes --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -401,7 +401,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__lookup)
-            opts="-n -t -f -q -h --offset --timestamp --key --all --method --explain --limit --topic-partition --segment --format --tz --io --color --quiet --help"
+            opts="-n -t -f -v -q -h --offset --timestamp --key --all --method --explain --limit --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -471,7 +471,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__ls)
-            opts="-t -f -q -h --topic-partition --segment --format --tz --io --color --quiet --help"
+            opts="-t -f -v -q -h --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -531,7 +531,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__verify__subcmd__index)
-            opts="-j -t -f -q -h --deep --strict --show --max-batch-bytes --jobs --progress --topic-partition --segment --format --tz --io --color --quiet --help"
+            opts="-j -t -f -v -q -h --deep --strict --show --max-batch-bytes --jobs --progress --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -46,6 +46,7 @@ pread\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l from-offset -d 'Only offsets from here on' -r
@@ -93,6 +94,7 @@ never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s r -l records -l deep-iteration -l print-data-log -d 'Print the records too, not only their batches'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l stop-at-damage -d 'End each file at its first damage instead of going on at the next intact batch'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l control -d 'Only control batches: transaction markers, KRaft control records'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l offset -d 'Where this offset is (repeatable)' -r
@@ -117,6 +119,7 @@ always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l all -d 'With --key: every record with the key, not only the newest'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l explain -d 'Show each step: segments considered, index entries, batches read'
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l show -d 'The least severity that is shown; all are counted' -r -f -a "error\t''
@@ -141,6 +144,7 @@ always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l deep -d 'Decompress and decode every record too'
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l strict -d 'Let warnings set exit status 4 too'
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l show -d 'The least severity that is shown; all are counted' -r -f -a "error\t''
@@ -166,6 +170,7 @@ never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l quick -d 'Read no payload: names, sizes, headers at the ends of logs, indexes, checkpoints'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l deep -d 'Decompress and decode every record too'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l strict -d 'Let warnings set exit status 4 too'
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand completions" -s h -l help -d 'Print help'

@@ -31,10 +31,10 @@ pub(crate) struct CheckArgs {
 
 const EXAMPLES: &str = "\
 Looked at are the logs with the checksum of every batch, their indexes, the
-chain of segments, producer snapshots, leader epochs, partition.metadata, files
-that do not belong, and of a log dir the checkpoints and meta.properties. For
-each finding it is told what a broker would make of it when it starts, in
-order or after a crash, and what mends it.
+chain of segments, producer snapshots, leader epochs, partition.metadata,
+files that do not belong, and of a log dir the checkpoints and
+meta.properties. For each finding it is told what a broker would make of it
+when it starts, in order or after a crash, and what mends it.
 
 Each finding has a name, and docs/findings.md explains it. Exit status: 0
 sound, 4 errors (with --strict: or warnings), 8 something could not be looked
@@ -43,7 +43,7 @@ at.
 Examples:
   kfsck check /data                      a log dir
   kfsck check /data1 /data2              all log dirs of a broker, compared
-  kfsck check -f table /data             a line a partition, the findings below
+  kfsck check -f table /data             a line a partition, findings below
   kfsck check --quick /data              in a moment, without the payload
   kfsck check --deep -t 'orders-*' /data every record of some partitions
   kfsck check --strict -q /data || alert exit status 4 for warnings too";

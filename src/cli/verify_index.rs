@@ -25,12 +25,15 @@ pub(crate) struct VerifyIndexArgs {
 }
 
 const EXAMPLES: &str = "\
-Each log is read once, every batch with its checksum, and its indexes are held against it. An index is right if every
-lookup through it finds what the log holds; that it looks like the one a broker would write today is not asked.
-Damage of the log is told too, since no index can be better than its log. For everything else there is `check`.
+Each log is read once, every batch with its checksum, and its indexes are held
+against it. An index is right if every lookup through it finds what the log
+holds; that it looks like the one a broker would write today is not asked.
+Damage of the log is told too, since no index can be better than its log. For
+everything else there is `check`.
 
-Each finding has a name, and docs/findings.md explains it. Exit status: 0 sound, 4 errors (with --strict: or
-warnings), 8 something could not be looked at.
+Each finding has a name, and docs/findings.md explains it. Exit status: 0
+sound, 4 errors (with --strict: or warnings), 8 something could not be looked
+at.
 
 Examples:
   kfsck verify-index /data/orders-3                             the indexes of a partition
