@@ -259,8 +259,6 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::LockHeld { path, .. }
         | StoreError::NotItselfAFile { path }
         | StoreError::NotKafkas { path }
-        | StoreError::NotItselfAFile { path }
-        | StoreError::LockHeld { path, .. }
         | StoreError::NothingThere { path }
         | StoreError::UnnameablePartition { path }
         | StoreError::NothingSelected { path, .. } => path,
