@@ -186,10 +186,12 @@ impl<'a> Change<'a> {
             let dir = plan.partition.join(name);
             if Disk.look(&dir)? == Found::Nothing {
                 let journal = Journal::at(dir);
-                return Ok(match &self.args.undo_dir {
-                    Some(place) => journal.with_tails_in(&absolute(place)?),
-                    None => journal,
-                });
+                let Some(place) = &self.args.undo_dir else { return Ok(journal) };
+                let place = absolute(place)?;
+                if log_dir_of(&place.join("any")).is_some() {
+                    return Err(RepairError::UndoDirInLogDir { dir: place });
+                }
+                return Ok(journal.with_tails_in(&place));
             }
             millisecond += 1;
         }

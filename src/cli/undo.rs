@@ -97,14 +97,13 @@ impl Work<'_> {
         }
         let mut selection = self.args.common.selection();
         selection.segment = None;
+        let mut changed = Vec::new();
         for target in expand(&[path], &selection) {
             let looked = match target {
-                Ok(Target::Partition(target)) => {
-                    absolute(&target.path).map_err(RepairError::from).and_then(|partition| {
-                        let journals = Journal::all_in(&Disk, &partition)?;
-                        self.partition(&target.path, journals)
-                    })
-                }
+                Ok(Target::Partition(target)) => absolute(&target.path)
+                    .map_err(RepairError::from)
+                    .and_then(|partition| Journal::all_in(&Disk, &partition))
+                    .map(|journals| changed.push((target.path, journals))),
                 Ok(Target::File { path, .. }) => Err(StoreError::NothingSelected {
                     path,
                     wanted: "changes are those of a partition, and this is a file".to_owned(),
@@ -116,8 +115,16 @@ impl Work<'_> {
             if let Err(error) = looked {
                 self.run.refused(&error.to_string(), error.hint().as_deref());
             }
+        }
+        // Partitions share the checkpoints of their log dir: what was changed last is taken back first.
+        let when = |journals: &[Journal]| journals.last().and_then(|newest| Some(newest.dir.file_name()?.to_owned()));
+        changed.sort_by_key(|(_, journals)| std::cmp::Reverse(when(journals)));
+        for (partition, journals) in changed {
             if signals::is_stopped() {
                 break;
+            }
+            if let Err(error) = self.partition(&partition, journals) {
+                self.run.refused(&error.to_string(), error.hint().as_deref());
             }
         }
         Ok(())

@@ -50,6 +50,12 @@ pub enum RepairError {
         /// How many there are.
         free: u64,
     },
+    /// No broker starts with another directory in its log dir.
+    #[error("{} is a log dir: no broker would start with undo data in it", .dir.display())]
+    UndoDirInLogDir {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// An earlier change was interrupted.
     #[error("an earlier change was interrupted: {}", .undo_dir.display())]
     Unfinished {
@@ -93,6 +99,7 @@ impl RepairError {
                 "give the partition a log of its own first: cp it aside and rename it over {}",
                 path.display()
             )),
+            Self::UndoDirInLogDir { .. } => Some("give a directory elsewhere with --undo-dir".to_owned()),
             Self::NoSpace { .. } => Some("free some, or give another place with --undo-dir".to_owned()),
             Self::Unfinished { undo_dir } | Self::BadJournal { undo_dir, .. } => {
                 Some(format!("roll it back first: kfsck undo --apply {}", undo_dir.display()))

@@ -261,11 +261,6 @@ impl ProducerState {
         known.into_iter().map(|known| known.entry).collect()
     }
 
-    /// Where a producer stands in the order of a hash map of this size.
-    pub(super) fn order_of(&self, producer_id: i64) -> u32 {
-        self.order.bucket(producer_id)
-    }
-
     /// Takes the producers of a snapshot, but for those without open transaction that have not written for
     /// `expiration_ms` milliseconds at time `now_ms`.
     pub fn load(&mut self, snapshot: &ProducerSnapshot<'_>, now_ms: i64, expiration_ms: i64) {
@@ -384,6 +379,14 @@ impl ProducerState {
 
 fn has_batch(entry: &ProducerEntry) -> bool {
     (entry.last_sequence, entry.last_offset, entry.offset_delta) != (-1, -1, 0)
+}
+
+/// Brings what was put into a `java.util.HashMap` in this order, under the producers' ids, into the order in which that
+/// hands it out.
+pub(super) fn in_hash_order<T>(items: &mut [T], producer_id: impl Fn(&T) -> i64) {
+    let mut order = JavaHashOrder::default();
+    order.grow_for(items.len());
+    items.sort_by_key(|item| order.bucket(producer_id(item)));
 }
 
 /// In which order a `java.util.HashMap` with numbers as keys hands them out.

@@ -6,6 +6,7 @@
 // Each integration test compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod changing;
 pub mod sim_disk;
 
 use std::collections::VecDeque;

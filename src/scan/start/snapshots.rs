@@ -13,7 +13,7 @@ use crate::format::compression::Decompressor;
 use crate::format::file_name::FileKind;
 use crate::format::producer_snapshot::{self, ProducerSnapshot};
 use crate::format::{Offset, Position};
-use crate::scan::producer_state::{CompletedTxn, ProducerAppend, ProducerError, ProducerState};
+use crate::scan::producer_state::{CompletedTxn, ProducerAppend, ProducerError, ProducerState, in_hash_order};
 use crate::scan::recover::{BatchTrouble, Escape, LogBatch, LogBatches};
 
 /// The producers and the snapshots that one part of the broker knows. It may not know what another part has done.
@@ -202,13 +202,18 @@ impl Snapshots {
         let log = segment.log(files)?;
         let mut batches = LogBatches::new(log.range(), from.0, end.0);
         let mut decompressor = Decompressor::default();
-        let mut appends: HashMap<i64, ProducerAppend> = HashMap::new();
+        let mut appends: Vec<ProducerAppend> = Vec::new();
+        let mut places: HashMap<i64, usize> = HashMap::new();
         let mut completed = Vec::new();
         while let Some(batch) = segment.next(&mut batches)? {
             let Some(header) = batch.header.as_record_batch().filter(|header| header.producer_id >= 0) else {
                 continue;
             };
-            let append = appends.entry(header.producer_id).or_insert_with(|| self.state.prepare(header.producer_id));
+            let place = *places.entry(header.producer_id).or_insert_with(|| {
+                appends.push(self.state.prepare(header.producer_id));
+                appends.len() - 1
+            });
+            let Some(append) = appends.get_mut(place) else { continue };
             match add(append, header, &batch, &mut batches, &mut decompressor) {
                 Ok(txn) => completed.extend(txn),
                 Err(BatchTrouble::Store(error)) => return Err(error.into()),
@@ -217,8 +222,7 @@ impl Snapshots {
                 }
             }
         }
-        let mut appends: Vec<_> = appends.into_values().collect();
-        appends.sort_unstable_by_key(|append| self.state.order_of(append.producer_id()));
+        in_hash_order(&mut appends, ProducerAppend::producer_id);
         for append in &appends {
             self.state.update(append);
         }
