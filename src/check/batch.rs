@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::finding::{Finding, Findings, Severity};
-use super::{Detail, Id};
+use super::{Depth, Detail, Id};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatchHeader, TimestampType};
 use crate::format::compression::{Compression, DecompressError, Decompressor};
 use crate::format::legacy::MessageHeader;
@@ -28,6 +28,8 @@ const DELETE_HORIZON: i16 = 0x40;
 pub struct HeaderRules<'p> {
     path: &'p Path,
     base_offset: i64,
+    /// Whether records are held against their headers as well.
+    is_deep: bool,
     previous: Previous,
 }
 
@@ -38,6 +40,22 @@ struct Previous {
     epoch: i32,
     position: Option<Position>,
     is_in_order: bool,
+    /// Its first offset.
+    first_offset: i64,
+    /// Its size in bytes.
+    size_in_bytes: u64,
+    /// The last offset before it.
+    last_offset_before: i64,
+}
+
+impl Previous {
+    /// Whether this batch is the one out of order where the next one begins at `next`: it leaves offsets out before it,
+    /// and would end below `next` if it did not.
+    fn contradicts_both_neighbours(&self, next: i64) -> bool {
+        let expected = self.last_offset_before.saturating_add(1);
+        let moved_last = expected.saturating_add(self.last_offset.saturating_sub(self.first_offset));
+        self.position.is_some() && self.first_offset > expected && moved_last < next
+    }
 }
 
 /// How a batch stands to those before it.
@@ -51,10 +69,18 @@ pub struct Standing {
 
 impl<'p> HeaderRules<'p> {
     /// The rules for the log at `path`, whose segment begins at `base_offset`.
-    pub fn new(path: &'p Path, base_offset: Offset) -> Self {
+    pub fn new(path: &'p Path, base_offset: Offset, depth: Depth) -> Self {
         let last_offset = base_offset.0.saturating_sub(1);
-        let previous = Previous { last_offset, epoch: -1, position: None, is_in_order: true };
-        Self { path, base_offset: base_offset.0, previous }
+        let previous = Previous {
+            last_offset,
+            epoch: -1,
+            position: None,
+            is_in_order: true,
+            first_offset: last_offset,
+            size_in_bytes: 0,
+            last_offset_before: last_offset,
+        };
+        Self { path, base_offset: base_offset.0, is_deep: depth == Depth::Records, previous }
     }
 
     /// Holds a header against itself and against what came before it.
@@ -74,8 +100,11 @@ impl<'p> HeaderRules<'p> {
             self.name_what_is_odd(scanned, is_inside, findings);
         }
         if is_inside {
+            self.previous.last_offset_before = before.last_offset;
+            self.previous.first_offset = first;
             self.previous.last_offset = last;
             self.previous.position = Some(scanned.position);
+            self.previous.size_in_bytes = header.size_in_bytes();
         }
         self.previous.is_in_order = is_in_order;
         if epoch >= 0 {
@@ -99,7 +128,7 @@ impl<'p> HeaderRules<'p> {
                 odd.attributes_are_known(batch.attributes, KNOWN_ATTRIBUTES, findings);
                 odd.append_time_is_there(batch, findings);
                 odd.producer_fields_agree(batch, findings);
-                odd.empty_batch_is_a_bare_header(batch, findings);
+                odd.empty_batch_is_a_bare_header(batch, self.is_deep, findings);
                 odd.delete_horizon_has_records(batch, findings);
             }
             BatchHeader::Message(message) => {
@@ -178,6 +207,20 @@ impl Odd<'_> {
         if first.0 > before.last_offset {
             return;
         }
+        if let Some(position) = before.position
+            && before.contradicts_both_neighbours(first.0)
+        {
+            findings.push(
+                Finding::new(Id::LogOffsetsNotIncreasing, self.path)
+                    .at(position, before.size_in_bytes)
+                    .offset(Offset(before.first_offset))
+                    .with("baseOffset", before.first_offset)
+                    .with("lastOffset", before.last_offset)
+                    .with("lastOffsetBefore", before.last_offset_before)
+                    .with("nextOffset", first),
+            );
+            return;
+        }
         let mut finding = self.finding(Id::LogOffsetsNotIncreasing).with("previousLastOffset", before.last_offset);
         if let Some(position) = before.position {
             finding = finding.with("previousPosition", position);
@@ -250,7 +293,7 @@ impl Odd<'_> {
 
     /// The cleaner keeps the header of a batch for what it says about its producer, and nothing else of it. Nobody looks
     /// at the base timestamp it leaves. Source: Kafka `MemoryRecords.filterTo`, `DefaultRecordBatch.writeEmptyHeader`.
-    fn empty_batch_is_a_bare_header(&self, batch: &RecordBatchHeader, findings: &mut Findings) {
+    fn empty_batch_is_a_bare_header(&self, batch: &RecordBatchHeader, is_deep: bool, findings: &mut Findings) {
         if batch.records_count != 0 {
             return;
         }
@@ -260,12 +303,24 @@ impl Odd<'_> {
         if is_bare && (batch.base_timestamp == -1 || batch.attributes & DELETE_HORIZON != 0) {
             return;
         }
+        if let Some(left) = self.uncounted_bytes(batch) {
+            if !is_deep {
+                findings.push(self.finding(Id::LogRecordCount).with("count", 0i64).with("recordBytes", left));
+            }
+            return;
+        }
         let finding = self
             .finding(Id::LogEmptyBatch)
             .with("codec", i32::from(codec))
             .with("sizeInBytes", size)
             .with("baseTimestamp", batch.base_timestamp);
         findings.push(if is_bare { finding.as_severity(Severity::Info) } else { finding });
+    }
+
+    /// The bytes of records behind a header that counts none.
+    fn uncounted_bytes(&self, batch: &RecordBatchHeader) -> Option<u64> {
+        let left = self.scanned.header.size_in_bytes().saturating_sub(RECORD_BATCH_OVERHEAD as u64);
+        (batch.records_count == 0 && batch.attributes & 0x07 == 0 && left > 0).then_some(left)
     }
 
     /// The cleaner sets a delete horizon for the tombstones and markers in a batch. Source: Kafka
@@ -299,6 +354,10 @@ pub fn records(scanned: &ScannedBatch<'_>, path: &Path, decompressor: &mut Decom
         .is_none_or(|batch| (0..=i64::from(batch.last_offset_delta) + 1).contains(&i64::from(batch.records_count)));
     if !codec_is_known || !count_fits {
         return;
+    }
+    if let Some(left) = header.as_record_batch().and_then(|batch| odd.uncounted_bytes(batch)) {
+        let words = format!("{left} bytes are left behind the 0 records of the batch");
+        return findings.push(odd.undecodable("undecodable", words));
     }
     let Some(batch) = &scanned.batch else {
         let words = format!("a batch of {} bytes was not held in memory", header.size_in_bytes());

@@ -34,11 +34,15 @@ struct Before {
 
 /// What surrounds the chain and explains what is seen in it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Context {
+pub struct Context<'a> {
     /// Whether it is the metadata log of KRaft, which is never compacted.
     pub is_metadata_log: bool,
     /// Whether the log dir's cleaner checkpoint says that the partition was compacted.
     pub was_compacted: bool,
+    /// Whether the log dir's cleaner checkpoint can be read and does not name the partition.
+    pub was_never_compacted: bool,
+    /// The offsets of producer snapshots, in order: one is taken where a segment begins.
+    pub snapshot_offsets: &'a [Offset],
     /// The log start offset in the log dir's checkpoint.
     pub log_start_offset: Option<Offset>,
 }
@@ -51,14 +55,18 @@ impl Chain {
         facts: &SegmentFacts,
         is_whole: bool,
         is_newest: bool,
-        context: Context,
+        context: Context<'_>,
         findings: &mut Findings,
     ) {
         let is_empty = facts.batches == 0;
         if let Some(before) = &self.before {
             ends_before_the_next(before, facts, findings);
             match (is_empty, is_newest) {
-                (false, _) => follows_without_a_gap(before, facts, path, context, findings),
+                (false, _) => {
+                    let was_never_compacted = context.was_never_compacted && !self.has_gaps && !has_gaps(facts);
+                    let context = Context { was_never_compacted, ..context };
+                    follows_without_a_gap(before, facts, path, context, findings);
+                }
                 (true, true) if facts.size_in_bytes == 0 => {
                     let was_compacted = context.was_compacted || self.has_gaps;
                     newest_begins_at_the_end(before, facts, path, Context { was_compacted, ..context }, findings);
@@ -125,20 +133,29 @@ fn ends_before_the_next(before: &Before, next: &SegmentFacts, findings: &mut Fin
 }
 
 /// The next segment with data begins where the data before ends. Compaction, and a leader whose log has gaps, leave
-/// some out; so does the loss of a segment. The metadata log is never compacted.
+/// some out; so does the loss of a segment. The metadata log is never compacted. Where a segment once began at the gap,
+/// or nothing shows a compaction, a loss is likely.
 ///
 /// Source: none in Kafka: brokers do not look.
-fn follows_without_a_gap(before: &Before, next: &SegmentFacts, path: &Path, context: Context, findings: &mut Findings) {
+fn follows_without_a_gap(
+    before: &Before,
+    next: &SegmentFacts,
+    path: &Path,
+    context: Context<'_>,
+    findings: &mut Findings,
+) {
     let Some(expected) = before.expected.filter(|expected| *expected < next.base_offset) else { return };
+    let began_here = !context.was_compacted && context.snapshot_offsets.binary_search(&expected).is_ok();
     let finding = Finding::new(Id::SegmentsGap, path)
         .offset(expected)
         .with("expectedOffset", expected)
         .with("baseOffset", next.base_offset)
         .with("missingOffsets", next.base_offset.0.saturating_sub(expected.0));
     let is_read = context.log_start_offset.is_none_or(|log_start| log_start < next.base_offset);
-    findings.push(match context.is_metadata_log && is_read {
-        true => finding.as_severity(Severity::Warning),
-        false => finding,
+    findings.push(match is_read {
+        true if context.is_metadata_log => finding.as_severity(Severity::Error),
+        true if began_here || context.was_never_compacted => finding.as_severity(Severity::Warning),
+        _ => finding,
     });
 }
 
@@ -152,7 +169,7 @@ fn newest_begins_at_the_end(
     before: &Before,
     newest: &SegmentFacts,
     path: &Path,
-    context: Context,
+    context: Context<'_>,
     findings: &mut Findings,
 ) {
     let Some(expected) = before.expected.filter(|expected| *expected < newest.base_offset) else { return };
@@ -192,7 +209,7 @@ mod tests {
         facts
     }
 
-    fn chain_of(segments: &[SegmentFacts], context: Context) -> (Chain, Vec<(Id, Severity, i64)>) {
+    fn chain_of(segments: &[SegmentFacts], context: Context<'_>) -> (Chain, Vec<(Id, Severity, i64)>) {
         let (mut chain, mut findings) = (Chain::default(), Findings::new());
         for (at, facts) in segments.iter().enumerate() {
             let is_newest = at + 1 == segments.len();
@@ -240,7 +257,30 @@ mod tests {
     fn the_metadata_log_has_no_gaps() {
         let context = Context { is_metadata_log: true, ..Context::default() };
         let seen = chain_of(&[segment(0, Some(9)), segment(15, Some(19))], context).1;
-        assert_eq!(seen, [(Id::SegmentsGap, Severity::Warning, 10)]);
+        assert_eq!(seen, [(Id::SegmentsGap, Severity::Error, 10)]);
+    }
+
+    #[test]
+    fn a_gap_where_a_segment_began_or_nothing_was_compacted_is_a_warning() {
+        let segments = [segment(0, Some(9)), segment(15, Some(19))];
+        let severity = |context, segments: &[SegmentFacts]| {
+            let seen = chain_of(segments, context).1;
+            assert_eq!((seen.len(), seen[0].0, seen[0].2), (1, Id::SegmentsGap, 10));
+            seen[0].1
+        };
+        let at_start = [Offset(0), Offset(10), Offset(15)];
+        let began = Context { snapshot_offsets: &at_start, ..Context::default() };
+        assert_eq!(severity(began, &segments), Severity::Warning);
+        let elsewhere = Context { snapshot_offsets: &[Offset(0), Offset(12)], ..Context::default() };
+        assert_eq!(severity(elsewhere, &segments), Severity::Info);
+        let never = Context { was_never_compacted: true, ..Context::default() };
+        assert_eq!(severity(never, &segments), Severity::Warning);
+        let deleted = Context { log_start_offset: Some(Offset(15)), ..never };
+        assert_eq!(severity(deleted, &segments), Severity::Info);
+        // A follower gets the gaps of a compacted leader before its own cleaner has come by.
+        let mut with_gaps = segment(0, Some(9));
+        with_gaps.gaps = 1;
+        assert_eq!(severity(never, &[with_gaps, segment(15, Some(19))]), Severity::Info);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::catalogue::Id;
-use super::finding::{Finding, Findings};
+use super::finding::{Finding, Findings, Severity};
 use crate::format::Offset;
 use crate::format::file_name::FileKind;
 use crate::scan::checkpoints::Checkpointed;
@@ -17,10 +17,10 @@ pub struct Held {
     pub log_end_offset: Offset,
 }
 
-/// Holds the lines for one partition against the offsets it has.
-pub fn judge(log_dir: &Path, checkpointed: &Checkpointed, held: Held, findings: &mut Findings) {
+/// Holds the lines for one partition against the offsets it has. `is_closed`: its log dir was closed in order.
+pub fn judge(log_dir: &Path, checkpointed: &Checkpointed, held: Held, is_closed: bool, findings: &mut Findings) {
     log_start_is_in_the_log(log_dir, checkpointed, held, findings);
-    high_watermark_is_in_the_log(log_dir, checkpointed, held, findings);
+    high_watermark_is_in_the_log(log_dir, checkpointed, held, is_closed, findings);
     recovery_point_is_in_the_log(log_dir, checkpointed, held, findings);
     cleaner_offset_is_in_the_log(log_dir, checkpointed, held, findings);
 }
@@ -40,14 +40,22 @@ fn log_start_is_in_the_log(log_dir: &Path, checkpointed: &Checkpointed, held: He
 }
 
 /// A high watermark behind the log end is lowered in silence; what was acknowledged there is lost. One before the log
-/// start is raised to it and says nothing.
+/// start is raised to it and says nothing. A crash may take what was not flushed; a broker that was stopped in order has
+/// flushed all of it.
 ///
-/// Source: Kafka `UnifiedLog.updateHighWatermark`.
-fn high_watermark_is_in_the_log(log_dir: &Path, checkpointed: &Checkpointed, held: Held, findings: &mut Findings) {
+/// Source: Kafka `UnifiedLog.updateHighWatermark`, `LogManager.shutdown`.
+fn high_watermark_is_in_the_log(
+    log_dir: &Path,
+    checkpointed: &Checkpointed,
+    held: Held,
+    is_closed: bool,
+    findings: &mut Findings,
+) {
     let Some(high_watermark) = checkpointed.high_watermark else { return };
     if high_watermark > held.log_end_offset {
         let path = path_of(log_dir, FileKind::ReplicationOffsetCheckpoint);
-        findings.push(about(Id::LogDirHighWatermarkBeyondEnd, path, high_watermark, held));
+        let finding = about(Id::LogDirHighWatermarkBeyondEnd, path, high_watermark, held);
+        findings.push(if is_closed { finding.as_severity(Severity::Error) } else { finding });
     }
 }
 
@@ -89,7 +97,6 @@ fn about(id: Id, path: PathBuf, checkpointed: Offset, held: Held) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Severity;
 
     const HELD: Held = Held { first_base_offset: Offset(10), log_end_offset: Offset(40) };
 
@@ -97,7 +104,7 @@ mod tests {
         let mut checkpointed = Checkpointed::default();
         set(&mut checkpointed);
         let mut findings = Findings::new();
-        judge(Path::new("/data"), &checkpointed, HELD, &mut findings);
+        judge(Path::new("/data"), &checkpointed, HELD, false, &mut findings);
         let file_name = |finding: &Finding| finding.path.file_name().unwrap().to_str().unwrap().to_owned();
         findings.iter().map(|finding| (finding.id, file_name(finding))).collect()
     }
@@ -142,6 +149,16 @@ mod tests {
             (Id::LogDirRecoveryPointBeyondEnd, "recovery-point-offset-checkpoint".to_owned()),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_high_watermark_behind_the_log_end_is_an_error_where_all_was_flushed() {
+        let checkpointed = Checkpointed { high_watermark: Some(Offset(41)), ..Checkpointed::default() };
+        for (is_closed, severity) in [(false, Severity::Warning), (true, Severity::Error)] {
+            let mut findings = Findings::new();
+            judge(Path::new("/data"), &checkpointed, HELD, is_closed, &mut findings);
+            assert_eq!(findings.iter().map(|finding| finding.severity).collect::<Vec<_>>(), [severity]);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::finding::Finding;
 use super::partition::PartitionReport;
 use super::segment::JudgedSegment;
-use super::{Depth, Id, Setting, Severity};
+use super::{Depth, Id, Setting, Severity, disorder};
 use crate::format::Offset;
 use crate::format::file_name::{FileKind, FileState};
 use crate::format::leader_epoch::{self, CheckpointError, LeaderEpochEntry};
@@ -24,6 +24,8 @@ const MOST_RUNS: usize = 1000;
 pub struct EpochsCheck {
     path: PathBuf,
     file: EpochFile,
+    /// The base offsets of the segments that have a log, in order.
+    bases: Vec<Offset>,
     setting: Setting,
     /// The first offset that readers can get, where the log dir tells.
     log_start_offset: Option<Offset>,
@@ -72,9 +74,11 @@ impl EpochsCheck {
             Some(Err(error)) => EpochFile::Failed(error),
             Some(Ok(bytes)) => leader_epoch::parse(&bytes).map_or_else(EpochFile::Unreadable, EpochFile::Entries),
         };
+        let logs = dir.segments().into_iter().filter(|segment| segment.log.is_some());
         Self {
             path,
             file,
+            bases: logs.map(|segment| segment.base_offset).collect(),
             setting,
             log_start_offset,
             held: None,
@@ -91,16 +95,23 @@ impl EpochsCheck {
     }
 
     /// Takes in the next segment.
-    pub fn take(&mut self, judged: &JudgedSegment, report: &mut PartitionReport) {
+    pub fn take(&mut self, judged: &mut JudgedSegment, report: &mut PartitionReport) {
         self.is_blind |= judged.stopped || !judged.unreadable.is_empty();
         if self.is_blind {
             return;
         }
+        self.name_raised_epochs(judged);
+        let is_disordered = disorder::is_disordered(judged, self.next_base_offset(judged.facts.base_offset));
         let facts = &judged.facts;
         if self.end_offset.is_none() {
             // Only an orderly stop leaves both checkpoint and epoch file as they belong together.
             let is_known = self.setting.clean_shutdown && !self.setting.is_live();
             self.log_start_offset = is_known.then_some(self.log_start_offset.max(Some(facts.base_offset))).flatten();
+        }
+        if is_disordered {
+            // By offsets that cannot be believed no epoch is found.
+            (self.held, self.before_held) = (None, None);
+            return self.note_end(facts);
         }
         let log = format!("{:020}.log", facts.base_offset.0);
         for (slot, run) in facts.epochs.iter().enumerate() {
@@ -118,6 +129,51 @@ impl EpochsCheck {
             self.hold(run, report);
         }
         self.note_end(facts);
+    }
+
+    fn next_base_offset(&self, base_offset: Offset) -> Option<Offset> {
+        self.bases.get(self.bases.partition_point(|base| *base <= base_offset)).copied()
+    }
+
+    /// Where epochs fall, the batch behind is named. If those before have an epoch that the file does not know, and that
+    /// none behind reaches, it is theirs that is wrong: one batch whose epoch was raised.
+    fn name_raised_epochs(&self, judged: &mut JudgedSegment) {
+        let EpochFile::Entries(entries) = &self.file else { return };
+        let JudgedSegment { facts, findings, .. } = judged;
+        let runs = &facts.epochs;
+        if runs.len() >= MOST_RUNS || !findings.iter().any(|finding| finding.id == Id::LogEpochDecreases) {
+            return;
+        }
+        // The largest epoch from each run on.
+        let mut largest: Vec<i32> = runs.iter().map(|run| run.epoch).collect();
+        for slot in (1..largest.len()).rev() {
+            if let [before, behind] = largest.get_mut(slot - 1..=slot).unwrap_or_default() {
+                *before = (*before).max(*behind);
+            }
+        }
+        findings.retain(|finding| {
+            let is_decrease = finding.id == Id::LogEpochDecreases;
+            let position = finding.place.position.filter(|_| is_decrease);
+            let slot = runs.partition_point(|run| Some(run.first.position) < position);
+            let Some(raised) = slot.checked_sub(1).filter(|_| is_decrease).and_then(|before| runs.get(before)) else {
+                return true;
+            };
+            let is_known = entries.iter().any(|entry| entry.epoch == raised.epoch);
+            let is_followed = largest.get(slot).is_some_and(|largest| *largest >= raised.epoch);
+            let Some(next) = runs.get(slot).filter(|next| Some(next.first.position) == position) else { return true };
+            if entries.is_empty() || is_known || is_followed {
+                return true;
+            }
+            let length = next.first.position.0.saturating_sub(raised.first.position.0);
+            let path = std::mem::take(&mut finding.path);
+            *finding = Finding::new(Id::LogEpochDecreases, path)
+                .at(raised.first.position, length)
+                .offset(raised.first.base_offset)
+                .with("raisedLeaderEpoch", raised.epoch)
+                .with("nextLeaderEpoch", next.epoch)
+                .with("nextOffset", next.first.base_offset);
+            true
+        });
     }
 
     fn note_end(&mut self, facts: &SegmentFacts) {

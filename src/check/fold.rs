@@ -1,7 +1,7 @@
 //! What follows from other damage is not told again, and what surrounds a partition makes findings matter less.
 
 use super::catalogue::Id;
-use super::finding::{Findings, Severity};
+use super::finding::{Finding, Findings, Repair, Severity};
 use crate::format::Offset;
 use crate::format::file_name::{DirState, FileName};
 
@@ -14,11 +14,13 @@ pub struct Circumstances {
     pub is_live: bool,
     /// Whether the newest log ends with bytes that are no intact batch.
     pub tail_is_damaged: bool,
+    /// Whether the log dir's cleaner checkpoint says that the partition was compacted.
+    pub was_compacted: bool,
 }
 
 /// Takes consequences out, lowers what matters less, and sorts by file, position and kind.
 pub fn fold(findings: &mut Findings, circumstances: Circumstances) {
-    fold_a_lost_log(findings);
+    fold_a_lost_log(findings, circumstances.was_compacted);
     fold_a_lost_tail(findings, circumstances.tail_is_damaged);
     if circumstances.state == DirState::Delete {
         lower(findings, |id| !stops_a_start(id));
@@ -28,8 +30,9 @@ pub fn fold(findings: &mut Findings, circumstances: Circumstances) {
     }
 }
 
-/// A log that is gone leaves its indexes, and a gap between the segments beside it: told once.
-fn fold_a_lost_log(findings: &mut Findings) {
+/// A log that is gone leaves its indexes, and a gap between the segments beside it: told once. Records are lost then, and
+/// no index made again brings them back; a compaction may have taken them out.
+fn fold_a_lost_log(findings: &mut Findings, was_compacted: bool) {
     let is_empty = findings.iter().any(|finding| finding.id == Id::PartitionEmpty);
     // Without any log, that is the news, and it counts the indexes.
     let follows = |id| matches!(id, Id::IndexOrphan | Id::SnapshotBeyondEnd | Id::EpochBeyondEnd);
@@ -60,6 +63,9 @@ fn fold_a_lost_log(findings: &mut Findings) {
         {
             finding.details.push(("lostFrom", (*from).into()));
             finding.details.push(("lostUntil", (*until).into()));
+            if !was_compacted {
+                (finding.severity, finding.repair) = (Severity::Error, Repair::None);
+            }
         }
         true
     });
@@ -71,6 +77,17 @@ fn fold_a_lost_tail(findings: &mut Findings, tail_is_damaged: bool) {
     let holds = |findings: &Findings, id| findings.iter().any(|finding| finding.id == id);
     let by_log_start = tail_is_damaged || holds(findings, Id::LogDirLogStartBeyondEnd);
     let by_high_watermark = by_log_start || holds(findings, Id::LogDirHighWatermarkBeyondEnd);
+    // Without a proof of the loss, what leads a start astray stays.
+    let proves =
+        |finding: &&Finding| finding.id == Id::LogDirHighWatermarkBeyondEnd && finding.severity == Severity::Error;
+    let log_end = findings.iter().find(proves);
+    let log_end = log_end.and_then(|finding| finding.int("logEndOffset"));
+    findings.retain(|finding| {
+        if log_end.is_some_and(|log_end| is_of_the_lost_tail(finding, log_end)) {
+            finding.severity = Severity::Info;
+        }
+        true
+    });
     findings.retain(|finding| match finding.id {
         Id::LogDirHighWatermarkBeyondEnd => !by_log_start,
         Id::LogDirRecoveryPointBeyondEnd | Id::SnapshotBeyondEnd | Id::EpochBeyondEnd => !by_high_watermark,
@@ -79,6 +96,19 @@ fn fold_a_lost_tail(findings: &mut Findings, tail_is_damaged: bool) {
         }
         _ => true,
     });
+}
+
+/// Whether an index entry, or a timestamp, is about offsets from the log end on, which were there and are lost.
+fn is_of_the_lost_tail(finding: &Finding, log_end: i64) -> bool {
+    let is_behind = |name| finding.int(name).is_some_and(|offset| offset >= log_end);
+    match finding.id {
+        Id::IndexPositionPastEnd | Id::IndexOffsetPastEnd => is_behind("indexOffset"),
+        Id::TimeIndexOffsetOutOfRange | Id::TimeIndexLastTooLarge => {
+            finding.place.offset.is_some_and(|offset| offset.0 >= log_end)
+        }
+        Id::TxnIndexEntryOfNothing => is_behind("lastOffset"),
+        _ => false,
+    }
 }
 
 /// Whether a broker trips over it even in a directory that it only removes.
@@ -141,10 +171,10 @@ pub fn sorted(findings: Findings) -> Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Finding;
     use crate::format::Position;
 
-    const IN_USE: Circumstances = Circumstances { state: DirState::Current, is_live: false, tail_is_damaged: false };
+    const IN_USE: Circumstances =
+        Circumstances { state: DirState::Current, is_live: false, tail_is_damaged: false, was_compacted: false };
 
     fn folded(findings: impl IntoIterator<Item = Finding>, circumstances: Circumstances) -> Vec<(Id, Severity)> {
         let mut findings: Findings = findings.into_iter().collect();
@@ -203,6 +233,10 @@ mod tests {
         assert_eq!(ids, [Id::SegmentsGap, Id::SegmentsGap, Id::IndexOrphan]);
         let orphan = findings.iter().last().unwrap();
         assert_eq!((orphan.int("lostFrom"), orphan.int("lostUntil")), (Some(20), Some(30)));
+        assert_eq!((orphan.severity, orphan.repair), (Severity::Error, Repair::None));
+        let compacted = Circumstances { was_compacted: true, ..IN_USE };
+        let orphan = Finding::new(Id::IndexOrphan, "x").offset(Offset(20));
+        assert_eq!(folded([gap(20, 30), orphan], compacted), [usual(Id::IndexOrphan)]);
         let empty = of(&[Id::PartitionEmpty, Id::IndexOrphan]);
         assert_eq!(folded(empty, IN_USE), [usual(Id::PartitionEmpty)]);
     }

@@ -21,6 +21,8 @@ use crate::store::{NamedFile, ReadStorage, StoreError, open, read_small};
 
 /// The topic of the metadata log.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
+/// The directory of its only partition.
+pub const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 
 /// The largest `quorum-state` that is read, in bytes.
 const LARGEST_QUORUM_STATE: u64 = 1 << 20;

@@ -10,7 +10,7 @@ use super::kraft;
 use super::partition::PartitionReport;
 use super::{Depth, Setting};
 use crate::format::file_name::{DirState, FileKind, FileState, Place};
-use crate::format::properties::{MetaProperties, MetaPropertiesError};
+use crate::format::properties::{MetaProperties, MetaPropertiesError, Properties};
 use crate::format::uuid::Uuid;
 use crate::scan::checkpoints::Checkpoints;
 use crate::store::log_dir::LogDir;
@@ -29,6 +29,10 @@ pub struct LogDirFacts {
     pub checkpoints: Checkpoints,
     /// What `meta.properties` says; `None` where it is not there or could not be looked at.
     pub meta_properties: Option<Result<MetaProperties, MetaPropertiesError>>,
+    /// Whether `meta.properties` is there and holds nothing: no key, only blanks or comments.
+    pub meta_is_empty: bool,
+    /// Whether the names in it are those of a log dir of KRaft, looked at only where `meta.properties` does not tell.
+    looks_like_kraft: bool,
     /// Whether it was closed in order: `.kafka_cleanshutdown` is there.
     pub clean_shutdown: bool,
     /// Files that could not be looked at, besides those of [`Checkpoints::unreadable`].
@@ -40,26 +44,33 @@ impl LogDirFacts {
     pub fn read(path: &Path) -> Self {
         let file = |kind: FileKind| path.join(kind.fixed_name().unwrap_or_default());
         let mut unreadable = Vec::new();
+        let mut meta_is_empty = false;
         let meta_properties = match read_small(&file(FileKind::MetaProperties), LARGEST_META_PROPERTIES) {
-            Ok(bytes) => Some(MetaProperties::parse(&bytes)),
+            Ok(bytes) => {
+                meta_is_empty = Properties::parse(&bytes).is_ok_and(|properties| properties.iter().next().is_none());
+                Some(MetaProperties::parse(&bytes))
+            }
             Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 unreadable.push(error);
                 None
             }
         };
+        let is_told = !meta_is_empty && matches!(meta_properties, Some(Ok(_)));
         Self {
             path: path.to_owned(),
             checkpoints: Checkpoints::read(path),
             meta_properties,
+            meta_is_empty,
+            looks_like_kraft: !is_told && looks_like_kraft(path),
             clean_shutdown: FileFacts::of(&file(FileKind::CleanShutdown)).is_ok(),
             unreadable,
         }
     }
 
-    /// Whether `meta.properties` is one of KRaft.
+    /// Whether `meta.properties` is one of KRaft; where it does not tell, whether the log dir looks like one.
     pub fn is_kraft(&self) -> bool {
-        self.known_meta().is_some_and(|meta| meta.version == 1)
+        self.known_meta().map_or(self.looks_like_kraft, |meta| meta.version == 1)
     }
 
     /// Whether the log of this partition was closed in order. The marker does not speak for the metadata log.
@@ -68,7 +79,7 @@ impl LogDirFacts {
     }
 
     fn known_meta(&self) -> Option<&MetaProperties> {
-        self.meta_properties.as_ref()?.as_ref().ok()
+        self.meta_properties.as_ref()?.as_ref().ok().filter(|_| !self.meta_is_empty)
     }
 
     /// Cluster and node that it belongs to; `None` where no node is known.
@@ -173,6 +184,11 @@ impl<'a> LogDirCheck<'a> {
     fn meta_properties_name_the_owner(&self, findings: &mut Findings) {
         let path = self.log_dir.path.join(FileKind::MetaProperties.fixed_name().unwrap_or_default());
         match &self.facts.meta_properties {
+            // Whatever was in it is lost, and an empty one names neither node nor cluster.
+            _ if self.facts.meta_is_empty => {
+                let finding = Finding::new(Id::LogDirMetaProperties, path);
+                findings.push(finding.with("state", "empty").with("reason", "it is empty"));
+            }
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 let finding = Finding::new(Id::LogDirMetaProperties, path);
@@ -301,6 +317,28 @@ impl<'a> LogDirCheck<'a> {
             findings.push(finding);
         }
     }
+}
+
+/// Whether a log dir whose `meta.properties` does not tell is one of KRaft: it holds the metadata log or what a cluster
+/// starts from, or it is formatted and some partition has a topic id.
+fn looks_like_kraft(path: &Path) -> bool {
+    let fixed = |kind: FileKind| kind.fixed_name().unwrap_or_default();
+    let is_there = |name: &str| path.join(name).symlink_metadata().is_ok();
+    if is_there(fixed(FileKind::BootstrapSnapshot)) || is_there(kraft::METADATA_DIRECTORY) {
+        return true;
+    }
+    let of_a_broker = [
+        FileKind::MetaProperties,
+        FileKind::ReplicationOffsetCheckpoint,
+        FileKind::RecoveryPointCheckpoint,
+        FileKind::CleanerOffsetCheckpoint,
+        FileKind::LogStartOffsetCheckpoint,
+    ];
+    if !of_a_broker.into_iter().any(|kind| is_there(fixed(kind))) {
+        return false;
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().join(fixed(FileKind::PartitionMetadata))).any(|metadata| metadata.is_file())
 }
 
 /// What brokers do with a checkpoint that they cannot read.

@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod chain;
 pub mod checkpointed;
 mod damage;
+mod disorder;
 pub mod epochs;
 pub mod finding;
 pub mod fold;

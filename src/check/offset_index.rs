@@ -341,7 +341,16 @@ impl OffsetIndexCheck {
         }
     }
 
+    /// An entry that lies before all that an entry can be about, or for the very start.
     fn is_of_the_start(&mut self, slot: u32, entry: OffsetIndexEntry) {
+        let impossible = match (entry.raw_position < 0, entry.relative_offset < 0) {
+            (true, _) => Some((Id::IndexPositionPastEnd, "negative")),
+            (_, true) => Some((Id::IndexOffsetsNotIncreasing, "below the base offset")),
+            (false, false) => None,
+        };
+        if let Some((id, problem)) = impossible {
+            return self.faults.add(slot, id, || described(&self.shape, id, slot, entry).with("problem", problem));
+        }
         self.faults.add(slot, Id::IndexEntryOfStart, || described(&self.shape, Id::IndexEntryOfStart, slot, entry));
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Setting;
 use super::chain::{self, Chain};
 use super::checkpointed::{self, Held};
+use super::disorder;
 use super::epochs::EpochsCheck;
 use super::finding::{Findings, Severity};
 use super::fold::{self, Circumstances};
@@ -33,8 +34,10 @@ pub struct Surroundings {
     pub log_dir: Option<PathBuf>,
     /// Its lines in the checkpoints.
     pub checkpointed: Checkpointed,
-    /// Whether the log dir's `meta.properties` is one of KRaft.
+    /// Whether the log dir is one of KRaft.
     pub is_kraft: bool,
+    /// Whether the log dir has a cleaner checkpoint that can be read and does not name the partition.
+    pub was_never_compacted: bool,
 }
 
 impl Surroundings {
@@ -46,6 +49,10 @@ impl Surroundings {
             log_dir: Some(log_dir.path.clone()),
             checkpointed: name.map(|name| log_dir.checkpoints.of(name)).unwrap_or_default(),
             is_kraft: log_dir.is_kraft(),
+            was_never_compacted: name.is_some_and(|name| {
+                let is_in_use = matches!(name.state, DirState::Current | DirState::Future);
+                is_in_use && log_dir.checkpoints.tell_never_compacted(name)
+            }),
         }
     }
 }
@@ -58,6 +65,8 @@ pub struct PartitionCheck<'a> {
     setting: Setting,
     /// The segments that have a log.
     logs: Vec<SegmentFiles<'a>>,
+    /// The offsets of its producer snapshots, in order.
+    snapshot_offsets: Vec<Offset>,
     is_metadata_log: bool,
     chain: Chain,
     /// Whether the newest segment was taken in.
@@ -118,11 +127,15 @@ impl<'a> PartitionCheck<'a> {
         let logs = dir.segments().into_iter().filter(is_opened).collect();
         let is_metadata_log = dir.name.as_ref().is_some_and(kraft::is_metadata_log);
         let log_start_offset = surroundings.checkpointed.log_start_offset;
+        let snapshots = dir.files.iter().filter(|file| file.name.kind == FileKind::ProducerSnapshot);
+        let mut snapshot_offsets: Vec<Offset> = snapshots.filter_map(|file| file.name.base_offset).collect();
+        snapshot_offsets.sort_unstable();
         Self {
             dir,
             surroundings,
             setting,
             logs,
+            snapshot_offsets,
             is_metadata_log,
             chain: Chain::default(),
             is_complete: false,
@@ -138,9 +151,10 @@ impl<'a> PartitionCheck<'a> {
         let log = self.logs.binary_search_by_key(&judged.facts.base_offset, |log| log.base_offset).ok();
         if log.is_some() {
             self.producers.take(&mut judged, &mut self.report);
-            self.epochs.take(&judged, &mut self.report);
+            self.epochs.take(&mut judged, &mut self.report);
         }
-        let JudgedSegment { facts, findings, entries, bytes, stopped, mut unreadable } = judged;
+        let is_of_another_base = disorder::is_of_another_base(&judged.findings);
+        let JudgedSegment { facts, findings, entries, bytes, stopped, mut unreadable, .. } = judged;
         self.report.batches += facts.batches;
         self.report.records += facts.records;
         self.report.entries += entries;
@@ -154,7 +168,8 @@ impl<'a> PartitionCheck<'a> {
         self.is_complete |= is_newest;
         let of_log = |error: &StoreError| Some(path_of(error)) == path.as_deref();
         let is_gone = self.setting.is_live() && unreadable.iter().any(|error| of_log(error) && is_gone(error));
-        let is_whole = !stopped && !unreadable.iter().any(of_log);
+        // A log whose offsets are those of another segment does not say where it ends.
+        let is_whole = !stopped && !is_of_another_base && !unreadable.iter().any(of_log);
         if self.setting.is_live() {
             // A running broker deletes and renames what was there when the directory was listed.
             unreadable.retain(|error| !self::is_gone(error));
@@ -169,6 +184,8 @@ impl<'a> PartitionCheck<'a> {
         let context = chain::Context {
             is_metadata_log: self.is_metadata_log,
             was_compacted: self.surroundings.checkpointed.cleaner_offset.is_some(),
+            was_never_compacted: self.surroundings.was_never_compacted,
+            snapshot_offsets: &self.snapshot_offsets,
             log_start_offset: self.surroundings.checkpointed.log_start_offset,
         };
         self.chain.take(&path, &facts, is_whole, is_newest, context, &mut self.report.findings);
@@ -202,6 +219,7 @@ impl<'a> PartitionCheck<'a> {
             state: self.dir.name.as_ref().map_or(DirState::Current, |name| name.state),
             is_live: self.setting.is_live(),
             tail_is_damaged: self.tail_is_damaged,
+            was_compacted: self.surroundings.checkpointed.cleaner_offset.is_some(),
         };
         fold::fold(&mut report.findings, circumstances);
         report.findings = fold::sorted(report.findings);
@@ -233,7 +251,8 @@ impl<'a> PartitionCheck<'a> {
             (&self.surroundings.log_dir, first_base_offset, self.report.log_end_offset)
         {
             let held = Held { first_base_offset, log_end_offset };
-            checkpointed::judge(log_dir, &checkpointed, held, &mut self.report.findings);
+            let is_closed = self.setting.clean_shutdown && !self.setting.is_live();
+            checkpointed::judge(log_dir, &checkpointed, held, is_closed, &mut self.report.findings);
         }
     }
 

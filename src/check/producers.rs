@@ -8,7 +8,7 @@
 use super::finding::{Finding, Findings};
 use super::partition::PartitionReport;
 use super::segment::JudgedSegment;
-use super::{Depth, Id, Setting, Severity, snapshots, txn_index};
+use super::{Depth, Id, Setting, Severity, disorder, snapshots, txn_index};
 use crate::format::Offset;
 use crate::format::file_name::{FileKind, FileState};
 use crate::scan::ScanEnd;
@@ -114,6 +114,11 @@ impl<'a> ProducersCheck<'a> {
 
     /// Takes in the next segment.
     pub fn take(&mut self, judged: &mut JudgedSegment, report: &mut PartitionReport) {
+        let base_offset = judged.facts.base_offset;
+        let behind = self.segments.iter().find(|segment| segment.base_offset > base_offset && segment.log.is_some());
+        let next_base_offset = behind.map(|next| next.base_offset);
+        let is_disordered = disorder::is_disordered(judged, next_base_offset);
+        let lacks_batches = disorder::lacks_batches(judged);
         let facts = &mut judged.facts;
         let Some(files) = self.files(facts.base_offset) else { return };
         self.is_blind |= judged.stopped || !judged.unreadable.is_empty();
@@ -127,16 +132,18 @@ impl<'a> ProducersCheck<'a> {
         self.go_on_behind_gap(facts);
         self.judge_snapshots_until(facts.base_offset, report);
 
-        let is_disordered = is_disordered(&judged.findings);
-        let next_offset = facts.max_last_offset.map_or(facts.base_offset, |last| Offset(last.0.saturating_add(1)));
+        let mut next_offset = facts.max_last_offset.map_or(facts.base_offset, |last| Offset(last.0.saturating_add(1)));
+        if let Some(next) = next_base_offset.filter(|_| is_disordered) {
+            next_offset = next_offset.min(next);
+        }
         match facts.first_gap {
-            _ if is_disordered => self.log.hidden.push(facts.base_offset, next_offset),
+            _ if is_disordered || lacks_batches => self.log.hidden.push(facts.base_offset, next_offset),
             Some((start, _)) => self.log.hidden.push(start, next_offset),
             None if !facts.is_intact() => self.log.hidden.push(facts.base_offset, next_offset),
             None => {}
         }
         for mut part in std::mem::take(&mut facts.producers) {
-            if is_disordered {
+            if is_disordered || lacks_batches {
                 part.batches_are_missing();
             }
             let part_end = part.end_offset().filter(|end| *end <= next_offset);
@@ -148,7 +155,7 @@ impl<'a> ProducersCheck<'a> {
             }
         }
         let aborts = self.log.producers.take_aborts();
-        if self.log.producers.is_complete() && !is_disordered {
+        if self.log.producers.is_complete() && !is_disordered && !lacks_batches {
             txn_index::judge(&files, facts, &aborts, &self.log, &self.setting, report);
         } else {
             txn_index::judge_file(&files, &self.setting, report);
@@ -228,12 +235,6 @@ fn push_all(findings: &mut Findings, all: impl Iterator<Item = Finding>, more: u
         finding.more = if all.peek().is_none() { more } else { 0 };
         findings.push(finding);
     }
-}
-
-/// Whether the offsets of the segment contradict each other: then nothing can be told by them.
-fn is_disordered(findings: &Findings) -> bool {
-    let disorder = [Id::LogOffsetsNotIncreasing, Id::LogOffsetBelowBase, Id::LogOffsetOverflow];
-    findings.iter().any(|finding| disorder.contains(&finding.id))
 }
 
 /// Whether a control batch of a producer is a transaction marker: its first record says ABORT or COMMIT. A broker that

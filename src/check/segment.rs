@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::batch::{self, HeaderRules};
 use super::damage;
-use super::finding::{Finding, Findings};
+use super::disorder;
+use super::finding::{Finding, Findings, Severity};
 use super::index_file::{self, SegmentState};
 use super::offset_index::{self, OffsetIndexCheck};
 use super::time_index::{self, TimeIndexCheck};
@@ -67,6 +68,8 @@ pub struct JudgedSegment {
     pub bytes: u64,
     /// Whether the walk was stopped from outside before its end.
     pub stopped: bool,
+    /// Whether its indexes show that the offsets left out in the log are those of batches that were lost.
+    pub batches_are_lost: bool,
     /// Files that could not be looked at.
     pub unreadable: Vec<StoreError>,
 }
@@ -110,6 +113,7 @@ impl Worker {
             entries: 0,
             bytes: 0,
             stopped: false,
+            batches_are_lost: false,
             unreadable: Vec::new(),
         };
         let Some(log) = task.files.log else { return judged };
@@ -236,7 +240,7 @@ impl Walk<'_> {
         show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
     ) -> Result<u64, StoreError> {
         let depth = self.task.setting.depth;
-        let mut rules = HeaderRules::new(&self.path, self.task.files.base_offset);
+        let mut rules = HeaderRules::new(&self.path, self.task.files.base_offset, depth);
         let Worker { decompressor, scratch } = worker;
         let mut scan = BatchScan::with_scratch(self.storage, self.log_so_far(), self.options(start), scratch);
         // Damage of which it is not known yet what comes behind, and how many index entries point there.
@@ -298,6 +302,18 @@ impl Walk<'_> {
         indexes.time.finish(&end, depth, &mut of_indexes, &self.state);
         if let Some((finding, behind)) = damage {
             findings.push(with_entries_behind(finding, behind + behind_end, indexes.time.take_behind()));
+        }
+        let lost = facts.damage.first().map(|damage| damage.position);
+        if let Some(wrong) = disorder::mostly_below_base(findings, facts.batches) {
+            disorder::fold_below_base(findings, wrong, facts.batches);
+            // By offsets of another segment no index is right.
+            of_indexes.retain(|finding| disorder::is_of_the_file(finding.id));
+        }
+        if depth > Depth::Quick && facts.gaps > gaps_of_damage && disorder::shows_loss(facts, &of_indexes) {
+            judged.batches_are_lost = true;
+            disorder::fold_behind(facts.first_gap.map(|(_, behind)| behind.position), &mut of_indexes);
+        } else {
+            disorder::fold_behind(lost, &mut of_indexes);
         }
         findings.append(of_indexes);
         Ok(gaps_of_damage)
@@ -363,13 +379,20 @@ impl Walk<'_> {
     /// Source: Kafka `LogCleaner`, `UnifiedLog.roll`.
     fn offsets_are_left_out(&self, judged: &mut JudgedSegment, gaps_of_damage: u64) {
         let facts = &judged.facts;
-        if let Some((expected, behind)) = facts.first_gap
-            && facts.gaps > gaps_of_damage
-        {
-            let finding = Finding::new(Id::LogOffsetGap, &self.path).offset(expected);
+        let Some((expected, behind)) = facts.first_gap else { return };
+        // A batch whose own offsets are wrong leaves none out; below the base nothing is known of them.
+        let next_base_offset = self.task.next_base_offset;
+        let is_odd = disorder::is_wrong_batch(&judged.findings, behind.position)
+            || next_base_offset.is_some_and(|next| behind.last_offset >= next);
+        let gaps = facts.gaps.saturating_sub(gaps_of_damage).saturating_sub(u64::from(is_odd));
+        if gaps > 0 && !disorder::is_of_another_base(&judged.findings) {
+            let mut finding = Finding::new(Id::LogOffsetGap, &self.path).offset(expected);
+            if judged.batches_are_lost {
+                finding = finding.as_severity(Severity::Warning);
+            }
             judged.findings.push(
                 finding
-                    .with("gaps", facts.gaps - gaps_of_damage)
+                    .with("gaps", gaps)
                     .with("firstMissingOffset", expected)
                     .with("nextOffset", behind.base_offset)
                     .with("nextPosition", behind.position),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::finding::{Finding, Findings};
 use super::partition::PartitionReport;
 use super::producers::LogSoFar;
-use super::{Id, Setting};
+use super::{Detail, Id, Setting, Severity};
 use crate::format::Offset;
 use crate::format::Position;
 use crate::format::producer_snapshot::{ENTRY_SIZE, HEADER_SIZE, ProducerEntry, ProducerSnapshot};
@@ -35,7 +35,8 @@ pub fn judge(file: &NamedFile, log: Option<&LogSoFar>, setting: &Setting, report
             return report.findings.push(finding.with("sizeInBytes", bytes.len() as u64));
         }
     };
-    let mut of_entry = OfEntry { file, at, slot: 0, findings: &mut report.findings };
+    let mut findings = Findings::new();
+    let mut of_entry = OfEntry { file, at, slot: 0, findings: &mut findings };
     let mut ids = HashSet::with_capacity(snapshot.len());
     for (slot, entry) in snapshot.iter().enumerate() {
         of_entry.slot = slot;
@@ -47,8 +48,41 @@ pub fn judge(file: &NamedFile, log: Option<&LogSoFar>, setting: &Setting, report
         }
     }
     if let Some(log) = log {
-        missing_producers(file, &ids, log, &mut report.findings);
+        missing_producers(file, &ids, log, &mut findings);
     }
+    fold_entries(&mut findings);
+    report.findings.append(findings);
+}
+
+/// One finding for a snapshot of which several entries are wrong: the first, with how many there are and which fields.
+fn fold_entries(findings: &mut Findings) {
+    let is_wrong = |finding: &Finding| finding.severity == Severity::Error;
+    let wrong: Vec<&Finding> = findings.iter().filter(|finding| is_wrong(finding)).collect();
+    let count = wrong.iter().map(|finding| finding.more.saturating_add(1)).fold(0, u64::saturating_add);
+    if count < 2 {
+        return;
+    }
+    let mut fields: Vec<String> = Vec::new();
+    for finding in wrong {
+        let told = finding.details.iter().find_map(|(name, detail)| match detail {
+            Detail::Text(field) if *name == "field" => Some(field.as_str()),
+            _ => None,
+        });
+        let field = told.unwrap_or("currentTxnFirstOffset");
+        if !fields.iter().any(|known| known == field) {
+            fields.push(field.to_owned());
+        }
+    }
+    let mut is_told = false;
+    findings.retain(|finding| {
+        if !is_wrong(finding) {
+            return true;
+        }
+        finding.more = 0;
+        finding.details.push(("wrongEntries", count.into()));
+        finding.details.push(("fields", fields.join(", ").into()));
+        !std::mem::replace(&mut is_told, true)
+    });
 }
 
 /// Which field of an entry contradicts another one, or the offset of the snapshot, if any.
@@ -133,7 +167,8 @@ impl OfEntry<'_> {
             self.findings.push(finding.with("firstOffset", first));
         } else if !log.hidden.any_in(Offset(0), self.at) {
             // The log is complete, and there never was such a producer.
-            self.contradicts(entry, "producerId", -1, None);
+            let finding = self.finding(Id::SnapshotContradictsLog, entry);
+            self.findings.push(finding.with("field", "producerId").with("stored", entry.producer_id));
         }
     }
 

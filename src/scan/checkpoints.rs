@@ -21,6 +21,8 @@ const LARGEST_CHECKPOINT: u64 = 256 << 20;
 #[derive(Debug, Default)]
 pub struct Checkpoints {
     of_topics: HashMap<String, HashMap<i32, Checkpointed>>,
+    /// Whether the cleaner's checkpoint is there, and whole.
+    cleaner_is_whole: bool,
     /// Files that are damaged, and their first error.
     pub damaged: Vec<(PathBuf, CheckpointError)>,
     /// Lines that can be read and say what no broker writes; at most a thousand of them.
@@ -85,6 +87,11 @@ impl Checkpoints {
         self.of_topics.get(&name.topic).and_then(|topic| topic.get(&name.partition)).copied().unwrap_or_default()
     }
 
+    /// Whether the cleaner's checkpoint can be read and has no line for the partition.
+    pub fn tell_never_compacted(&self, name: &PartitionName) -> bool {
+        self.cleaner_is_whole && self.of(name).cleaner_offset.is_none()
+    }
+
     /// All partitions that have a line in any of the files, by topic and partition.
     pub fn partitions(&self) -> Vec<(&str, i32, Checkpointed)> {
         let topics: BTreeMap<_, _> = self.of_topics.iter().map(|(topic, of)| (topic.as_str(), of)).collect();
@@ -98,14 +105,16 @@ impl Checkpoints {
 
     fn take(&mut self, log_dir: &Path, kind: FileKind, slot: impl Fn(&mut Checkpointed) -> &mut Option<Offset>) {
         let Some(name) = kind.fixed_name() else { return };
+        let is_cleaners = kind == FileKind::CleanerOffsetCheckpoint;
         let path = log_dir.join(name);
         let bytes = match read_small(&path, LARGEST_CHECKPOINT) {
             Ok(bytes) => bytes,
             Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return,
             Err(error) => return self.unreadable.push(error),
         };
-        if let Err(error) = offset_checkpoint::parse(&bytes) {
-            self.damaged.push((path.clone(), error));
+        match offset_checkpoint::parse(&bytes) {
+            Ok(_) => self.cleaner_is_whole |= is_cleaners,
+            Err(error) => self.damaged.push((path.clone(), error)),
         }
         for (line, entry) in offset_checkpoint::lenient(&bytes) {
             if !self.of_topics.contains_key(entry.topic) {

@@ -156,8 +156,7 @@ impl Log {
         let dir = PartitionDir::read(&path).unwrap();
         let setting = Setting { policy: ReadPolicy::default(), depth: self.depth, clean_shutdown: true };
         let checkpointed = Checkpointed { log_start_offset: self.log_start_offset, ..Checkpointed::default() };
-        let mut check =
-            PartitionCheck::new(&dir, Surroundings { log_dir: None, checkpointed, is_kraft: false }, setting);
+        let mut check = PartitionCheck::new(&dir, Surroundings { checkpointed, ..Surroundings::default() }, setting);
         let is_snapshot = |file: &&NamedFile| file.name.kind == FileKind::ProducerSnapshot;
         let mut snapshots: Vec<_> =
             dir.files.iter().filter(is_snapshot).filter_map(|file| file.name.base_offset).collect();

@@ -190,7 +190,9 @@ fn each_wrong_entry_of_an_offset_index_is_named_alone() {
         (&[(7, 291), (16, 582)], "index/offset-past-end", 1),
         (&[(0, 0), (7, 291), (13, 582)], "index/entry-of-start", 0),
         (&[(7, 291), (0, 582)], "index/entry-of-start", 1),
-        (&[(7, 291), (13, -5)], "index/entry-of-start", 1),
+        (&[(7, 291), (13, -5)], "index/position-past-end", 1),
+        (&[(7, 291), (-1, -1)], "index/position-past-end", 1),
+        (&[(-1, 97), (7, 291)], "index/offsets-not-increasing", 0),
         (&[(7, 291), (15, 388), (11, 485), (13, 582)], "index/offsets-not-increasing", 1),
         (&[(3, 97), (13, 582), (7, 291), (9, 388), (11, 485)], "index/offsets-not-increasing", 1),
         (&[(3, 97), (7, 291), (8, 291), (13, 582)], "index/positions-not-increasing", 2),
@@ -419,13 +421,13 @@ fn each_rule_about_headers_speaks() {
             &["log/producer-fields"],
         ),
         (|header| header.attributes = 0x10, &["log/producer-fields"]),
-        (|header| header.records_count = 0, &["log/empty-batch"]),
+        (|header| header.records_count = 0, &["log/record-count"]),
         (
             |header| {
                 header.attributes = 0x40;
                 header.records_count = 0;
             },
-            &["log/empty-batch", "log/delete-horizon"],
+            &["log/record-count", "log/delete-horizon"],
         ),
         // Sequence 0 without a producer, as coordinators write it; a delete horizon.
         (|header| header.base_sequence = 0, &[]),

@@ -20,8 +20,11 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::IndexOrphan,
         Words {
             what: "an index without its log",
-            says: &["{files:index file} of segment {baseOffset} without its log"],
-            readers: "none",
+            says: &[
+                "{files:index file} of segment {baseOffset} without its log: offsets {lostFrom} up to {lostUntil} are lost",
+                "{files:index file} of segment {baseOffset} without its log",
+            ],
+            readers: "none; but if a gap between the segments shows that the log was lost, its records are gone",
             clean: "the file is deleted",
             unclean: "the file is deleted",
             mend: Mend::Command(REBUILD_INDEX),
@@ -43,6 +46,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Words {
             what: "offsets that do not rise from entry to entry",
             says: &[
+                "offset {indexOffset} at position {indexPosition}: an offset that is {problem}[; {wrongEntries} of {entries} entries are wrong]",
                 "offset {indexOffset} at position {indexPosition}[, behind offset {previousOffset}][; {wrongEntries} of {entries} entries are wrong]",
             ],
             readers: "lookups by offset take a wrong turn: fetches fail, skip records or take long",
@@ -69,6 +73,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Words {
             what: "a position past the end of the log",
             says: &[
+                "position {indexPosition} for offset {indexOffset}, which is none in a log: it is {problem}[; {wrongEntries} of {entries} entries are wrong]",
                 "position {indexPosition} for offset {indexOffset}, the log ends at {logSize}[; {wrongEntries} of {entries} entries are wrong]",
             ],
             readers: "fetches of the offsets behind the entry go on in the next segment without a word: these records are skipped",

@@ -105,7 +105,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Words {
             what: "an offset below the base offset of the segment",
             says: &[
-                "a batch with offsets {baseOffset} to {lastOffset} in the segment that begins at {segmentBaseOffset}",
+                "a batch with offsets {baseOffset} to {lastOffset} in the segment that begins at {segmentBaseOffset}[, and {wrongBatches} of {batches} batches are below it]",
             ],
             readers: "these records cannot be found by their offsets, but are delivered when the segment is read from its start",
             clean: "not noticed",
@@ -134,7 +134,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogOffsetsNotIncreasing,
         Words {
             what: "a batch that does not begin behind the one before",
-            says: &["a batch with offsets {baseOffset} to {lastOffset} behind offset {previousLastOffset}"],
+            says: &[
+                "a batch with offsets {baseOffset} to {lastOffset} behind offset {previousLastOffset}",
+                "a batch with offsets {baseOffset} to {lastOffset} between offsets {lastOffsetBefore} and {nextOffset}",
+            ],
             readers: "records are delivered twice or out of order; followers refuse to copy the batch",
             clean: "not noticed",
             unclean: "if an index entry falls due at this batch, the whole segment is emptied and all later ones are deleted; else it is not noticed",
@@ -160,7 +163,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::LogRecordCount,
         Words {
             what: "the count of records and the range of offsets contradict each other",
-            says: &["{count:record} are claimed, and the last offset is the first plus {lastOffsetDelta}"],
+            says: &[
+                "{count:record} are claimed, and the last offset is the first plus {lastOffsetDelta}",
+                "{count:record} are claimed, and {recordBytes:byte} of records follow",
+            ],
             readers: "consumers fail at this batch or miss records",
             clean: "not noticed",
             unclean: "not noticed",
@@ -248,6 +254,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             says: &[
                 "leader epoch {partitionLeaderEpoch} behind epoch {previousPartitionLeaderEpoch}",
                 "leader epoch {leaderEpoch} behind epoch {previousLeaderEpoch} in the segment before",
+                "leader epoch {raisedLeaderEpoch}, which leader-epoch-checkpoint does not know, before epoch {nextLeaderEpoch} at offset {nextOffset}",
             ],
             readers: "none; but followers that compare epochs cut the wrong records",
             clean: "not noticed",

@@ -42,7 +42,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Words {
             what: "an entry that contradicts itself or the name of the file",
             says: &[
-                "producer {producerId}: {field} is {stored}, which cannot be in a snapshot of offset {snapshotOffset}",
+                "producer {producerId}: {field} is {stored}, which cannot be in a snapshot of offset {snapshotOffset}[; {wrongEntries:entry} of the file are wrong: {fields}]",
             ],
             readers: "idempotent producers may fail or write twice",
             clean: "taken as it stands",
@@ -54,7 +54,10 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotContradictsLog,
         Words {
             what: "an entry that the log contradicts",
-            says: &["producer {producerId}: {field} is {stored}, and {expected} by the log"],
+            says: &[
+                "producer {producerId}: {field} is {stored}, and {expected} by the log[; {wrongEntries:entry} of the file are wrong: {fields}]",
+                "producer {producerId} is absent from the log[; {wrongEntries:entry} of the file are wrong: {fields}]",
+            ],
             readers: "idempotent producers may fail (OutOfOrderSequenceException) or write twice",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
@@ -65,7 +68,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SnapshotForgetsTransaction,
         Words {
             what: "a transaction that is open in the log and not in the snapshot",
-            says: &["the transaction of producer {producerId} that is open since offset {firstOffset} is not there"],
+            says: &[
+                "the transaction of producer {producerId} that is open since offset {firstOffset} is not there[; {wrongEntries:entry} of the file are wrong: {fields}]",
+            ],
             readers: "consumers with isolation read-committed are given records of a transaction that is not decided",
             clean: "taken as it stands: the last stable offset is too high",
             unclean: "taken as it stands, unless a recovery writes it anew",
