@@ -94,3 +94,31 @@ pub(super) fn fold_behind(damage: Option<Position>, of_indexes: &mut Findings) {
         !std::mem::replace(&mut is_told, true)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Finding;
+
+    fn below(count: u64) -> Findings {
+        (0..count).map(|_| Finding::new(Id::LogOffsetBelowBase, "x.log")).collect()
+    }
+
+    #[test]
+    fn a_log_of_another_base_is_one_finding_with_a_count() {
+        let mut findings = below(519);
+        let wrong = mostly_below_base(&findings, 520);
+        assert_eq!(wrong, Some(519));
+        assert!(!is_of_another_base(&findings));
+        fold_below_base(&mut findings, 519, 520);
+        let all: Vec<_> = findings.iter().collect();
+        assert_eq!((all.len(), all[0].more, all[0].int("wrongBatches")), (1, 0, Some(519)));
+        assert!(is_of_another_base(&findings));
+    }
+
+    #[test]
+    fn a_few_batches_below_the_base_stay_apart() {
+        assert_eq!(mostly_below_base(&below(1), 1), None);
+        assert_eq!(mostly_below_base(&below(4), 8), None);
+    }
+}

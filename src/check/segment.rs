@@ -309,6 +309,10 @@ impl Walk<'_> {
             // By offsets of another segment no index is right.
             of_indexes.retain(|finding| disorder::is_of_the_file(finding.id));
         }
+        if self.task.next_base_offset.is_some_and(|next| facts.max_last_offset >= Some(next)) {
+            // The entry for the last batch stands at the offset that it had.
+            of_indexes.retain(|finding| finding.id != Id::TimeIndexWrongTimestamp);
+        }
         if depth > Depth::Quick && facts.gaps > gaps_of_damage && disorder::shows_loss(facts, &of_indexes) {
             judged.batches_are_lost = true;
             disorder::fold_behind(facts.first_gap.map(|(_, behind)| behind.position), &mut of_indexes);
