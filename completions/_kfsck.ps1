@@ -31,6 +31,7 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('verify-index', 'verify-index', [CompletionResultType]::ParameterValue, 'Would every lookup through these indexes find what the log holds?')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Is this partition, or the whole log dir, sound? And what would a broker make of it?')
             [CompletionResult]::new('rebuild-index', 'rebuild-index', [CompletionResultType]::ParameterValue, 'Make indexes again from the log, as Kafka''s own recovery does')
+            [CompletionResult]::new('truncate-to-hw', 'truncate-to-hw', [CompletionResultType]::ParameterValue, 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable')
             [CompletionResult]::new('undo', 'undo', [CompletionResultType]::ParameterValue, 'Take back what a change has done, also one that was interrupted')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
@@ -179,6 +180,29 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'kfsck;truncate-to-hw' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET is the log end to be')
+            [CompletionResult]::new('--offsets', '--offsets', [CompletionResultType]::ParameterName, 'Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`')
+            [CompletionResult]::new('--replica', '--replica', [CompletionResultType]::ParameterName, 'Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition''s directory or a log dir)')
+            [CompletionResult]::new('--expect', '--expect', [CompletionResultType]::ParameterName, 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)')
+            [CompletionResult]::new('--undo-dir', '--undo-dir', [CompletionResultType]::ParameterName, 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--topic-partition', '--topic-partition', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
+            [CompletionResult]::new('--segment', '--segment', [CompletionResultType]::ParameterName, 'Only the segment that begins at this offset')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'text is for reading, table aligns columns, json is one object a line')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Zone of times in text: UTC, local, or a name like Europe/Vienna')
+            [CompletionResult]::new('--io', '--io', [CompletionResultType]::ParameterName, 'How files are read: by positional reads (pread, also what auto takes) or through a memory map')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When text has colours; NO_COLOR in the environment turns them off too')
+            [CompletionResult]::new('--all-partitions', '--all-partitions', [CompletionResultType]::ParameterName, 'All partitions of a log dir')
+            [CompletionResult]::new('--allow-data-loss', '--allow-data-loss', [CompletionResultType]::ParameterName, 'Go through with it although bytes of logs are lost, but for the undo data')
+            [CompletionResult]::new('--apply', '--apply', [CompletionResultType]::ParameterName, 'Do it: without, the plan is printed and nothing is touched')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'kfsck;undo' {
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
             [CompletionResult]::new('--topic-partition', '--topic-partition', [CompletionResultType]::ParameterName, 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)')
@@ -214,6 +238,7 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('verify-index', 'verify-index', [CompletionResultType]::ParameterValue, 'Would every lookup through these indexes find what the log holds?')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Is this partition, or the whole log dir, sound? And what would a broker make of it?')
             [CompletionResult]::new('rebuild-index', 'rebuild-index', [CompletionResultType]::ParameterValue, 'Make indexes again from the log, as Kafka''s own recovery does')
+            [CompletionResult]::new('truncate-to-hw', 'truncate-to-hw', [CompletionResultType]::ParameterValue, 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable')
             [CompletionResult]::new('undo', 'undo', [CompletionResultType]::ParameterValue, 'Take back what a change has done, also one that was interrupted')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
@@ -236,6 +261,9 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             break
         }
         'kfsck;help;rebuild-index' {
+            break
+        }
+        'kfsck;help;truncate-to-hw' {
             break
         }
         'kfsck;help;undo' {

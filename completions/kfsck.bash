@@ -40,6 +40,9 @@ _kfsck() {
             kfsck,rebuild-index)
                 cmd="kfsck__subcmd__rebuild__subcmd__index"
                 ;;
+            kfsck,truncate-to-hw)
+                cmd="kfsck__subcmd__truncate__subcmd__to__subcmd__hw"
+                ;;
             kfsck,undo)
                 cmd="kfsck__subcmd__undo"
                 ;;
@@ -70,6 +73,9 @@ _kfsck() {
             kfsck__subcmd__help,rebuild-index)
                 cmd="kfsck__subcmd__help__subcmd__rebuild__subcmd__index"
                 ;;
+            kfsck__subcmd__help,truncate-to-hw)
+                cmd="kfsck__subcmd__help__subcmd__truncate__subcmd__to__subcmd__hw"
+                ;;
             kfsck__subcmd__help,undo)
                 cmd="kfsck__subcmd__help__subcmd__undo"
                 ;;
@@ -83,7 +89,7 @@ _kfsck() {
 
     case "${cmd}" in
         kfsck)
-            opts="-h -V --help --version ls dump-log lookup verify-index check rebuild-index undo completions man help"
+            opts="-h -V --help --version ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,7 +293,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__help)
-            opts="ls dump-log lookup verify-index check rebuild-index undo completions man help"
+            opts="ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -399,6 +405,20 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__help__subcmd__rebuild__subcmd__index)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kfsck__subcmd__help__subcmd__truncate__subcmd__to__subcmd__hw)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -586,6 +606,72 @@ _kfsck() {
                     return 0
                     ;;
                 --segment-index-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --undo-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topic-partition)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --segment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text table json" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "text table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --tz)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io)
+                    COMPREPLY=($(compgen -W "auto mmap pread" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kfsck__subcmd__truncate__subcmd__to__subcmd__hw)
+            opts="-t -f -q -h --to --offsets --replica --all-partitions --allow-data-loss --apply --expect --undo-dir --topic-partition --segment --format --tz --io --color --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --offsets)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --replica)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

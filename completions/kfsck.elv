@@ -28,6 +28,7 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand verify-index 'Would every lookup through these indexes find what the log holds?'
             cand check 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
             cand rebuild-index 'Make indexes again from the log, as Kafka''s own recovery does'
+            cand truncate-to-hw 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable'
             cand undo 'Take back what a change has done, also one that was interrupted'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
@@ -169,6 +170,28 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'kfsck;truncate-to-hw'= {
+            cand --to 'Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET is the log end to be'
+            cand --offsets 'Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`'
+            cand --replica 'Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition''s directory or a log dir)'
+            cand --expect 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)'
+            cand --undo-dir 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition'
+            cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
+            cand --segment 'Only the segment that begins at this offset'
+            cand -f 'text is for reading, table aligns columns, json is one object a line'
+            cand --format 'text is for reading, table aligns columns, json is one object a line'
+            cand --tz 'Zone of times in text: UTC, local, or a name like Europe/Vienna'
+            cand --io 'How files are read: by positional reads (pread, also what auto takes) or through a memory map'
+            cand --color 'When text has colours; NO_COLOR in the environment turns them off too'
+            cand --all-partitions 'All partitions of a log dir'
+            cand --allow-data-loss 'Go through with it although bytes of logs are lost, but for the undo data'
+            cand --apply 'Do it: without, the plan is printed and nothing is touched'
+            cand -q 'No remarks on standard error, errors only'
+            cand --quiet 'No remarks on standard error, errors only'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'kfsck;undo'= {
             cand -t 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
             cand --topic-partition 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)'
@@ -201,6 +224,7 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand verify-index 'Would every lookup through these indexes find what the log holds?'
             cand check 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
             cand rebuild-index 'Make indexes again from the log, as Kafka''s own recovery does'
+            cand truncate-to-hw 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable'
             cand undo 'Take back what a change has done, also one that was interrupted'
             cand completions 'Print the completions of a shell'
             cand man 'Print a man page'
@@ -217,6 +241,8 @@ set edit:completion:arg-completer[kfsck] = {|@words|
         &'kfsck;help;check'= {
         }
         &'kfsck;help;rebuild-index'= {
+        }
+        &'kfsck;help;truncate-to-hw'= {
         }
         &'kfsck;help;undo'= {
         }

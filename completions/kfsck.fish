@@ -32,6 +32,7 @@ complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "lookup" -d 'Find a mess
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s own recovery does'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "truncate-to-hw" -d 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "undo" -d 'Take back what a change has done, also one that was interrupted'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "man" -d 'Print a man page'
@@ -193,6 +194,28 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l all -d 'Ma
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l apply -d 'Do it: without, the plan is printed and nothing is touched'
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l to -d 'Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET is the log end to be' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l offsets -d 'Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l replica -d 'Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition\'s directory or a log dir)' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l expect -d 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l segment -d 'Only the segment that begins at this offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+table\t''
+json\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
+mmap\t''
+pread\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l all-partitions -d 'All partitions of a log dir'
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l allow-data-loss -d 'Go through with it although bytes of logs are lost, but for the undo data'
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l apply -d 'Do it: without, the plan is printed and nothing is touched'
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s q -l quiet -d 'No remarks on standard error, errors only'
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l segment -d 'Only the segment that begins at this offset' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
@@ -212,13 +235,14 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s q -l quiet -d 'No r
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand man" -s h -l help -d 'Print help'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s own recovery does'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "undo" -d 'Take back what a change has done, also one that was interrupted'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "man" -d 'Print a man page'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index undo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s own recovery does'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "truncate-to-hw" -d 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "undo" -d 'Take back what a change has done, also one that was interrupted'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "man" -d 'Print a man page'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
