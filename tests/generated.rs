@@ -16,7 +16,7 @@ const COMPLETIONS: [(&str, &str); 5] = [
     ("powershell", "_kfsck.ps1"),
     ("elvish", "kfsck.elv"),
 ];
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("", "kfsck.1"),
     ("ls", "kfsck-ls.1"),
     ("dump-log", "kfsck-dump-log.1"),
@@ -24,6 +24,7 @@ const PAGES: [(&str, &str); 8] = [
     ("verify-index", "kfsck-verify-index.1"),
     ("check", "kfsck-check.1"),
     ("rebuild-index", "kfsck-rebuild-index.1"),
+    ("truncate-to-hw", "kfsck-truncate-to-hw.1"),
     ("undo", "kfsck-undo.1"),
 ];
 

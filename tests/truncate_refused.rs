@@ -1,0 +1,192 @@
+//! What `kfsck truncate-to-hw` refuses, and that nothing is touched then.
+
+mod support;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use support::changing::{Said, log_dir_copy, loose_copy, run, tree, undo_dirs};
+use support::scenario;
+
+const COMMAND: &str = "truncate-to-hw";
+const APPLY: [&str; 2] = ["--apply", "--allow-data-loss"];
+const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+const MIXED: &str = "txn-mixed-0";
+
+/// A copy of a log dir with transactions in it, whose high watermarks lie before the ends of its logs.
+fn log_dir() -> (tempfile::TempDir, PathBuf) {
+    let (dir, path) = log_dir_copy(&scenario("4.4.0", "transactions").log_dir(None, None));
+    fs::write(path.join(HIGH_WATERMARKS), "0\n2\ntxn-mixed 0 20\ntxn-other 0 4\n").unwrap();
+    (dir, path)
+}
+
+/// Runs it dry and for good; both are refused with this status, in these words, and nothing is touched.
+fn refused(root: &Path, path: &Path, arguments: &[&str], status: i32, words: &[&str]) -> Said {
+    let before = tree(root);
+    let dry = run(COMMAND, arguments, path);
+    let applied = run(COMMAND, &[&APPLY[..], arguments].concat(), path);
+    for said in [&dry, &applied] {
+        assert_eq!(said.status, Some(status), "{arguments:?}: {}", said.all());
+        for words in words {
+            assert!(said.stderr.contains(words), "{words}: {}", said.all());
+        }
+    }
+    assert_eq!(tree(root), before, "{arguments:?}");
+    if path.join("leader-epoch-checkpoint").exists() {
+        assert!(undo_dirs(path).is_empty());
+    }
+    applied
+}
+
+#[test]
+fn without_a_high_watermark_there_is_no_target_never_zero() {
+    let (_dir, path) = log_dir();
+    let partition = path.join(MIXED);
+    let unknown = ["no high watermark is known", "--to OFFSET"];
+    fs::write(path.join(HIGH_WATERMARKS), "0\n1\ntxn-other 0 4\n").unwrap();
+    refused(&path, &partition, &[], 8, &unknown);
+    fs::remove_file(path.join(HIGH_WATERMARKS)).unwrap();
+    refused(&path, &partition, &[], 8, &unknown);
+    let (_dir, loose) = loose_copy("4.4.0/transactions/log-dir/txn-mixed-0");
+    refused(&loose, &loose, &[], 8, &unknown);
+    fs::write(path.join(HIGH_WATERMARKS), "0\n1\ntxn-mixed 0 -1\n").unwrap();
+    refused(&path, &partition, &[], 8, &["high watermark in the checkpoint is -1"]);
+    for garbled in ["0\n3\ntxn-mixed 0 20\n", "0\n1\ntxn-mixed 0 twenty\n", "1\n1\ntxn-mixed 0 20\n"] {
+        fs::write(path.join(HIGH_WATERMARKS), garbled).unwrap();
+        refused(&path, &partition, &[], 8, &["replication-offset-checkpoint cannot be read", "kfsck dump-log"]);
+    }
+    // It would have to be lowered, and nobody can tell what it says.
+    refused(&path, &partition, &["--to", "20"], 8, &["replication-offset-checkpoint cannot be read"]);
+}
+
+#[test]
+fn damage_before_the_target_is_told_and_refused_and_behind_it_goes() {
+    let (_dir, path) = log_dir();
+    let partition = path.join(MIXED);
+    let log = partition.join("00000000000000000011.log");
+    let whole = fs::read(&log).unwrap();
+    // The batch of offset 15.
+    let mut bytes = whole.clone();
+    bytes[360 + 70] ^= 1;
+    fs::write(&log, &bytes).unwrap();
+    let said =
+        refused(&path, &partition, &["-f", "json"], 12, &["damaged at position 360, before offset 20", "--to 15"]);
+    let finding = said.row("finding");
+    assert_eq!((&finding["severity"], &finding["position"]), (&"error".into(), &360.into()), "{finding}");
+    let said = refused(
+        &path,
+        &partition,
+        &["--to", "intact-end", "-f", "json"],
+        12,
+        &["position 360", "intact batches follow"],
+    );
+    assert_eq!(said.rows("finding").len(), 1);
+    refused(&path, &partition, &["--to", "16"], 12, &["before offset 16"]);
+    // Behind the target it is no matter.
+    for to in ["15", "14"] {
+        let before = tree(&path);
+        let done = run(COMMAND, &[&APPLY[..], &["--to", to]].concat(), &partition);
+        assert_eq!(done.status, Some(1), "{}", done.all());
+        assert_eq!(run("check", &["-t", "txn-mixed-0"], &path).status, Some(0));
+        assert_eq!(run("undo", &["--apply"], &partition).status, Some(1));
+        assert_eq!(tree(&path), before);
+    }
+    // A last batch that was written to its end may hold what was committed.
+    fs::write(&log, &whole).unwrap();
+    fs::write(path.join(HIGH_WATERMARKS), "0\n1\ntxn-mixed 0 36\n").unwrap();
+    let last = partition.join("00000000000000000025.log");
+    let mut bytes = fs::read(&last).unwrap();
+    let size = bytes.len();
+    bytes[size - 1] ^= 1;
+    fs::write(&last, &bytes).unwrap();
+    refused(&path, &partition, &[], 12, &["damaged at position 883, before offset 36", "--to 35"]);
+    assert_eq!(run(COMMAND, &["--to", "intact-end"], &partition).status, Some(4));
+}
+
+#[test]
+fn an_offset_before_everything_is_refused() {
+    let (_dir, path) = log_dir();
+    let partition = path.join(MIXED);
+    for suffix in ["log", "index", "timeindex", "txnindex"] {
+        fs::remove_file(partition.join(format!("00000000000000000000.{suffix}"))).unwrap();
+    }
+    refused(&path, &partition, &["--to", "10"], 8, &["lies before the first segment, which begins at 11"]);
+    assert_eq!(run(COMMAND, &["--to", "11"], &partition).status, Some(4));
+}
+
+#[test]
+fn what_is_no_partition_in_use_is_refused() {
+    let (_dir, path) = log_dir();
+    refused(&path, &path.join("__cluster_metadata-0"), &["--to", "intact-end"], 8, &["only its quorum may cut it"]);
+    refused(&path, &path, &["-t", "__cluster_metadata-0", "--to", "0"], 8, &["only its quorum may cut it"]);
+    for state in ["future", "delete", "stray"] {
+        let name = path.join(format!("txn-mixed-0.0123456789abcdef0123456789abcdef-{state}"));
+        fs::rename(path.join(MIXED), &name).unwrap();
+        refused(&path, &name, &["--to", "5"], 8, &["is no partition in use", state]);
+        refused(&path, &name, &["--to", "intact-end"], 8, &["is no partition in use", state]);
+        fs::rename(name, path.join(MIXED)).unwrap();
+    }
+    let partition = path.join(MIXED);
+    refused(&path, &partition.join("00000000000000000000.log"), &[], 8, &["partitions are cut as a whole"]);
+    refused(&path, &path.join("nothing-0"), &[], 8, &["nothing-0"]);
+    // Left by a compaction that was interrupted.
+    let swap = partition.join("00000000000000000011.log.swap");
+    fs::copy(partition.join("00000000000000000011.log"), &swap).unwrap();
+    refused(&path, &partition, &["--to", "20"], 8, &["interrupted compaction"]);
+    fs::remove_file(swap).unwrap();
+    // Of a whole log dir these are passed over.
+    fs::write(path.join(HIGH_WATERMARKS), "0\n5\ntxn-mixed 0 20\ntxn-other 0 4\ntxn-open-from-start 0 2\n__consumer_offsets 0 4\n__transaction_state 0 46\n").unwrap();
+    let said = run(COMMAND, &["--all-partitions"], &path);
+    assert_eq!(said.status, Some(4), "{}", said.all());
+    assert!(said.stderr.contains("__cluster_metadata-0 is left alone"), "{}", said.stderr);
+}
+
+#[test]
+fn a_log_dir_as_a_whole_must_be_meant() {
+    let (_dir, path) = log_dir();
+    refused(&path, &path, &[], 16, &["--all-partitions", "-t GLOB"]);
+    refused(&path, &path, &["--to", "intact-end"], 16, &["--all-partitions"]);
+    refused(&path, &path, &["-t", "no-such-*"], 8, &["no partition matches"]);
+    refused(&path, &path.join(MIXED), &["--segment", "11", "--to", "20"], 16, &["--segment"]);
+    for wrong in ["-1", "high-watermark", ""] {
+        refused(&path, &path.join(MIXED), &[&format!("--to={wrong}")], 16, &["hw, intact-end or an offset"]);
+    }
+    let said = run(COMMAND, &["--allow-data-loss"], &path.join(MIXED));
+    assert_eq!(said.status, Some(16), "{}", said.all());
+}
+
+#[test]
+fn nothing_is_cut_while_someone_holds_the_lock() {
+    let (_dir, path) = log_dir();
+    let partition = path.join(MIXED);
+    let lock = File::create(path.join(".lock")).unwrap();
+    let whole_file = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as _,
+        l_whence: nix::libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&lock, nix::fcntl::FcntlArg::F_SETLK(&whole_file)).unwrap();
+    let before = tree(&path);
+    let said = run(COMMAND, &APPLY, &partition);
+    assert_eq!((said.status, said.stdout.as_str()), (Some(8), ""), "{}", said.stderr);
+    assert!(said.stderr.contains(&format!("is held by process {}", std::process::id())), "{}", said.stderr);
+    assert_eq!(run(COMMAND, &[], &partition).status, Some(4));
+    assert_eq!(tree(&path), before);
+    assert!(undo_dirs(&partition).is_empty());
+}
+
+#[test]
+fn a_log_with_a_second_name_is_not_cut() {
+    let (dir, path) = log_dir();
+    let partition = path.join(MIXED);
+    let backup = dir.path().join("backup.log");
+    fs::hard_link(partition.join("00000000000000000011.log"), &backup).unwrap();
+    let before = tree(&path);
+    let said = run(COMMAND, &APPLY, &partition);
+    assert_eq!(said.status, Some(12), "{}", said.all());
+    assert!(said.stderr.contains("hard links"), "{}", said.stderr);
+    assert_eq!(tree(&path), before);
+    assert!(undo_dirs(&partition).is_empty());
+}
