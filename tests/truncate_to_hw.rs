@@ -423,6 +423,26 @@ fn crash_anywhere(disk: &SimDisk, plan: &Plan) {
 }
 
 #[test]
+fn however_a_partition_is_named_its_change_can_be_taken_back() {
+    let (dir, path) = log_dir_copy(&scenario("4.4.0", "transactions").log_dir(None, None));
+    let before = tree(&path);
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(path.join("txn-mixed-0"), &link).unwrap();
+    let inside = path.join("txn-mixed-0");
+    for (directory, name) in
+        [(&path, "txn-mixed-0"), (&inside, "."), (&inside, "../txn-mixed-0/"), (&inside, "../../link")]
+    {
+        let cut = kfsck(directory, [COMMAND, "--to", "20", "--apply", "--allow-data-loss", name]);
+        assert_eq!(cut.status, Some(1), "{name}: {}", String::from_utf8_lossy(&cut.stderr));
+        let checkpoints = fs::read_to_string(path.join("replication-offset-checkpoint")).unwrap();
+        assert!(checkpoints.contains("txn-mixed 0 20"), "{name}: {checkpoints}");
+        let undone = kfsck(directory, ["undo", "--apply", name]);
+        assert_eq!(undone.status, Some(1), "{name}: {}", String::from_utf8_lossy(&undone.stderr));
+        assert_eq!(tree(&path), before, "{name}");
+    }
+}
+
+#[test]
 fn the_help_shows_how_it_is_used() {
     let help = kfsck(Path::new("/"), [COMMAND, "--help"]);
     let text = String::from_utf8(help.stdout).unwrap();

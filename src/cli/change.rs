@@ -93,12 +93,7 @@ impl<'a> Change<'a> {
     ///
     /// Errors: [`StoreError::LockHeld`] and [`RepairError::Unfinished`] in words of their own, those of the storage.
     pub(crate) fn open(&mut self, run: &mut Run, partition: &Path) -> Result<Place, RepairError> {
-        let mut path = absolute(partition)?;
-        let log_dir = log_dir_of(&path);
-        if log_dir.is_some() && log_dir.as_deref() != path.parent() {
-            // A link from elsewhere: the partition is where its log dir is.
-            path = absolute(&path.canonicalize().unwrap_or_else(|_| path.clone()))?;
-        }
+        let (path, log_dir) = at_home(partition)?;
         let is_live = match &log_dir {
             Some(log_dir) if self.args.apply => {
                 self.lock(log_dir)?;
@@ -196,6 +191,17 @@ impl<'a> Change<'a> {
             millisecond += 1;
         }
     }
+}
+
+/// Where a partition is, and its log dir, if it has one: then the partition is in there, also for a link from elsewhere.
+pub(crate) fn at_home(partition: &Path) -> Result<(PathBuf, Option<PathBuf>), StoreError> {
+    let path = absolute(partition)?;
+    let log_dir = log_dir_of(&path);
+    if log_dir.is_none() || log_dir.as_deref() == path.parent() {
+        return Ok((path, log_dir));
+    }
+    let failed = |source| StoreError::Io { operation: "find", path: path.clone(), source };
+    Ok((path.canonicalize().map_err(failed)?, log_dir))
 }
 
 /// Where `path` is, whatever directory the command is run in. A link at the end of it stays: a partition may be one.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::change::{Change, ChangeArgs, absolute};
+use super::change::{Change, ChangeArgs, absolute, at_home};
 use super::common::{Common, Run};
 use super::exit::Exit;
 use super::signals;
@@ -100,9 +100,9 @@ impl Work<'_> {
         let mut changed = Vec::new();
         for target in expand(&[path], &selection) {
             let looked = match target {
-                Ok(Target::Partition(target)) => absolute(&target.path)
+                Ok(Target::Partition(target)) => at_home(&target.path)
                     .map_err(RepairError::from)
-                    .and_then(|partition| Journal::all_in(&Disk, &partition))
+                    .and_then(|(partition, _)| Journal::all_in(&Disk, &partition))
                     .map(|journals| changed.push((target.path, journals))),
                 Ok(Target::File { path, .. }) => Err(StoreError::NothingSelected {
                     path,

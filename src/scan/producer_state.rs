@@ -413,3 +413,19 @@ impl JavaHashOrder {
         (hash ^ (hash >> 16)) & (self.buckets - 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As OpenJDK 17 hands the same keys out of a `HashMap`, put in in this order.
+    #[test]
+    fn keys_of_one_bucket_keep_their_order_and_buckets_grow_with_the_number_of_keys() {
+        let mut few = [32, 1, 16, 0];
+        in_hash_order(&mut few, |id| *id);
+        assert_eq!(few, [32, 16, 0, 1]);
+        let mut many: Vec<i64> = [16].into_iter().chain(0..12).collect();
+        in_hash_order(&mut many, |id| *id);
+        assert_eq!(many, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16]);
+    }
+}
