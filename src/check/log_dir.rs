@@ -13,7 +13,7 @@ use crate::format::file_name::{DirState, FileKind, FileState, Place};
 use crate::format::properties::{MetaProperties, MetaPropertiesError, Properties};
 use crate::format::uuid::Uuid;
 use crate::scan::checkpoints::Checkpoints;
-use crate::store::log_dir::LogDir;
+use crate::store::log_dir::{LogDir, any_directory_holds};
 use crate::store::partition::PartitionName;
 use crate::store::{FileFacts, NamedFile, StoreError, read_small};
 
@@ -337,8 +337,7 @@ fn looks_like_kraft(path: &Path) -> bool {
     if !of_a_broker.into_iter().any(|kind| is_there(fixed(kind))) {
         return false;
     }
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path().join(fixed(FileKind::PartitionMetadata))).any(|metadata| metadata.is_file())
+    any_directory_holds(path, fixed(FileKind::PartitionMetadata))
 }
 
 /// What brokers do with a checkpoint that they cannot read.

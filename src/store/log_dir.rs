@@ -129,6 +129,12 @@ pub fn log_dir_of(path: &Path) -> Option<PathBuf> {
     canonical.parent().filter(|parent| is_log_dir(parent)).map(Path::to_owned)
 }
 
+/// Whether one of the directories in `log_dir` holds a regular file of this name. What cannot be read holds none.
+pub fn any_directory_holds(log_dir: &Path, file_name: &str) -> bool {
+    let entries = std::fs::read_dir(log_dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().join(file_name)).any(|path| path.is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
