@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::finding::{Finding, Findings};
 use super::{Id, Setting};
 use crate::format::Position;
-use crate::format::file_name::DirState;
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState};
 use crate::store::partition::PartitionName;
 use crate::store::{NamedFile, StoreError, read_small};
 
@@ -17,9 +17,6 @@ const KEPT: usize = 50;
 const KEPT_OF_A_WRONG_FILE: usize = 1;
 /// From how many wrong entries on the file as a whole may be called wrong.
 const WRONG_FILE: usize = 8;
-
-/// The name of the directory of a KRaft cluster's metadata.
-const CLUSTER_METADATA: &str = "__cluster_metadata";
 
 /// In what state the broker has left the segment.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +38,7 @@ impl SegmentState {
             let path = log.path();
             let name = path.parent().and_then(PartitionName::of_directory);
             // Its indexes are made again at every start, and not cut at the end.
-            let is_metadata = name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA);
+            let is_metadata = name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA_TOPIC);
             // A partition that waits for being deleted keeps the indexes that it had.
             let is_deleted = name.is_some_and(|name| name.state == DirState::Delete);
             state.may_be_open = is_live || !setting.clean_shutdown || is_metadata || is_deleted;

@@ -10,7 +10,7 @@ use super::finding::{Finding, Findings, Severity};
 use super::{Depth, Setting};
 use crate::format::compression::{DEFAULT_LIMIT, Decompressor};
 use crate::format::control::{ControlKey, SNAPSHOT_FOOTER, SNAPSHOT_HEADER};
-use crate::format::file_name::{DirState, FileKind, FileState};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileKind, FileState};
 use crate::format::quorum_state::QuorumState;
 use crate::format::uuid::Uuid;
 use crate::format::{Offset, Position};
@@ -19,8 +19,6 @@ use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch};
 use crate::store::partition::{PartitionDir, PartitionName};
 use crate::store::{NamedFile, ReadStorage, StoreError, open, read_small};
 
-/// The topic of the metadata log.
-pub const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The directory of its only partition.
 pub const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 
@@ -29,7 +27,7 @@ const LARGEST_QUORUM_STATE: u64 = 1 << 20;
 
 /// Whether it is the metadata log, in use.
 pub fn is_metadata_log(name: &PartitionName) -> bool {
-    name.topic == METADATA_TOPIC && name.state == DirState::Current
+    name.topic == CLUSTER_METADATA_TOPIC && name.state == DirState::Current
 }
 
 /// What is known of the log.

@@ -9,7 +9,7 @@ use super::finding::{Finding, Findings, Severity};
 use super::kraft;
 use super::partition::PartitionReport;
 use super::{Depth, Setting};
-use crate::format::file_name::{DirState, FileKind, FileState, Place};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileKind, FileState, Place};
 use crate::format::properties::{MetaProperties, MetaPropertiesError, Properties};
 use crate::format::uuid::Uuid;
 use crate::scan::checkpoints::Checkpoints;
@@ -299,7 +299,7 @@ impl<'a> LogDirCheck<'a> {
         }
         for ((topic, _), (path, id)) in &self.topic_ids {
             // Only the metadata log may have the reserved id, and what else has it was told with the partition.
-            if *id == Uuid::METADATA_TOPIC || topic == kraft::METADATA_TOPIC {
+            if *id == Uuid::METADATA_TOPIC || topic == CLUSTER_METADATA_TOPIC {
                 continue;
             }
             let other_id = of_topic.get(topic.as_str()).and_then(|rivals| rivals.doubt(id));

@@ -9,7 +9,7 @@ use super::catalogue::Id;
 use super::finding::{Detail, Finding, Findings, Severity};
 use super::partition::Surroundings;
 use crate::format::Offset;
-use crate::format::file_name::{DirState, FileKind, FileState, Place, segment_file_name};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileKind, FileState, Place, segment_file_name};
 use crate::format::partition_metadata::PartitionMetadata;
 use crate::format::uuid::Uuid;
 use crate::scan::{BatchScan, LogSoFar, ScanOptions, Verify};
@@ -288,7 +288,7 @@ impl PartitionFiles<'_> {
                 if is_reserved && !self.is_metadata_log && self.is_assigned() {
                     let finding = Finding::new(Id::PartitionMetadataForeign, path);
                     judged.findings.push(
-                        finding.with("topicId", metadata.topic_id.to_string()).with("idOf", "__cluster_metadata"),
+                        finding.with("topicId", metadata.topic_id.to_string()).with("idOf", CLUSTER_METADATA_TOPIC),
                     );
                 }
             }

@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::signals;
 use crate::check::Finding;
 use crate::format::Offset;
-use crate::format::file_name::{DirState, FileKind};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileKind};
 use crate::repair::RepairError;
 use crate::repair::divergence::{Agreement, Copy, DivergenceError, agreement, is_another_copy};
 use crate::repair::truncate::verify::{self, Before};
@@ -233,7 +233,7 @@ impl Work<'_> {
         if self.args.common.is_narrowed() {
             return true;
         }
-        let is_left_alone = name.state != DirState::Current || name.topic == truncate::METADATA_TOPIC;
+        let is_left_alone = name.state != DirState::Current || name.topic == CLUSTER_METADATA_TOPIC;
         if is_left_alone {
             self.run.remark(format!("{} is left alone", target.path.display()));
         }

@@ -422,6 +422,9 @@ pub fn suffixed_partition_dir_name(topic: &str, partition: i32, unique_id: &str,
     topic.chars().take(room).chain(tail.chars()).collect()
 }
 
+/// The topic of the metadata of a KRaft cluster: its log is read, recovered and cut by rules of its own.
+pub const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
+
 /// The one directory in a log dir that is no partition: a cache of tiered storage.
 pub const REMOTE_LOG_INDEX_CACHE: &str = "remote-log-index-cache";
 

@@ -21,7 +21,7 @@ use crate::check::producers::ProducersCheck;
 use crate::check::segment::{JudgedSegment, SegmentTask, Worker};
 use crate::check::{Depth, Finding, Findings, Id, Repair, Setting, Severity};
 use crate::format::compression::DEFAULT_LIMIT;
-use crate::format::file_name::{FileKind, FileState, segment_file_name};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, FileKind, FileState, segment_file_name};
 use crate::format::{Offset, Position};
 use crate::scan::recover::{DEFAULT_INDEX_INTERVAL_BYTES, DEFAULT_SEGMENT_INDEX_BYTES, RecoverOptions};
 use crate::store::partition::{PartitionDir, SegmentFiles};
@@ -35,9 +35,6 @@ pub const ACTION: &str = "rebuild-index";
 
 /// How many bytes of new files a plan holds at most, unless one segment alone has more: plans are held in memory.
 pub const MOST_BYTES_A_PLAN: u64 = 64 << 20;
-
-/// The topic of a cluster's metadata.
-const CLUSTER_METADATA: &str = "__cluster_metadata";
 
 /// The largest transaction index that is read, in bytes.
 const LARGEST_TXN_INDEX: u64 = 256 << 20;
@@ -375,7 +372,7 @@ impl<'a> Rebuilder<'a> {
 
     /// Whether an index that is not there should be. Those of the newest segment of a cluster's metadata never are.
     fn is_missed(&self, ids: &[(Id, Severity)]) -> bool {
-        let is_metadata = self.dir.name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA);
+        let is_metadata = self.dir.name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA_TOPIC);
         let least = if is_metadata { Severity::Warning } else { Severity::Info };
         ids.iter().any(|(_, severity)| *severity >= least)
     }

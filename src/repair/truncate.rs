@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::RepairError;
 use super::plan::Plan;
-use crate::format::file_name::{DirState, FileState};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileState};
 use crate::format::{Offset, Position};
 use crate::scan::checkpoints::Checkpointed;
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions};
@@ -27,8 +27,6 @@ use steps::Planner;
 
 /// What plans of this kind are called, which is the command's name.
 pub const ACTION: &str = "truncate-to-hw";
-/// The topic of KRaft's metadata log.
-pub const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The most producers that are counted among what is lost.
 const MOST_PRODUCERS: usize = 1 << 20;
 
@@ -308,7 +306,7 @@ pub fn plan(
 /// Errors: [`TruncateError`].
 pub fn refuse_what_is_not_to_be_cut(dir: &PartitionDir) -> Result<(), TruncateError> {
     if let Some(name) = &dir.name {
-        if name.topic == METADATA_TOPIC {
+        if name.topic == CLUSTER_METADATA_TOPIC {
             return Err(TruncateError::MetadataLog(dir.path.clone()));
         }
         if name.state != DirState::Current {
