@@ -4,14 +4,14 @@
 
 mod support;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use kfsck::check::{Depth, Setting};
 use kfsck::format::file_name::{FileKind, FileState, segment_file_name};
@@ -21,17 +21,15 @@ use kfsck::repair::apply::apply;
 use kfsck::repair::journal::{Journal, Progress};
 use kfsck::repair::plan::Plan;
 use kfsck::repair::rebuild::{RebuildOptions, Rebuilder, verify};
-use kfsck::repair::undo::undo;
 use kfsck::store::ReadPolicy;
 use kfsck::store::partition::PartitionDir;
 use kfsck::store::write::{Disk, WriteStorage};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::sim_disk::{Fault, SimDisk};
-use support::{
-    Random, copy_log_dir, copy_partition, in_parallel, json_output, kfsck, report, scenario, set_modified, testdata,
-};
+use support::changing::{self, hold_lock, log_dir_copy, long_ago, loose_copy, tree, undo_dirs};
+use support::sim_disk::{SimDisk, faults_and_crashes};
+use support::{Random, in_parallel, json_output, kfsck, report, scenario, set_modified};
 
 /// Base offset, size, exception, digests of the three indexes, and what tests elsewhere look at.
 type Segment = (i64, u64, String, String, String, Option<String>, i64, i64, Vec<[i64; 8]>);
@@ -43,45 +41,9 @@ struct Judged {
     segments: Vec<Segment>,
 }
 
-/// Content, owner, group, mode, time of modification.
-type Tree = BTreeMap<PathBuf, (Vec<u8>, u32, u32, u32, (i64, i64))>;
-
-fn long_ago() -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)
-}
-
-/// All files below a directory, but for the undo data, and for the lock: to open and close it would let go of it.
-fn tree(dir: &Path) -> Tree {
-    let mut found = Tree::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let is_undo_data = path.file_name().unwrap().to_string_lossy().starts_with(".kfsck-");
-        if path.is_dir() && !is_undo_data {
-            found.extend(tree(&path));
-        } else if path.is_file() && path.file_name().unwrap() != ".lock" {
-            let it = fs::metadata(&path).unwrap();
-            let facts = (fs::read(&path).unwrap(), it.uid(), it.gid(), it.mode(), (it.mtime(), it.mtime_nsec()));
-            found.insert(path, facts);
-        }
-    }
-    found
-}
-
-fn undo_dirs(partition: &Path) -> Vec<PathBuf> {
-    let dirs = fs::read_dir(partition).unwrap().map(|entry| entry.unwrap().path());
-    let mut dirs: Vec<_> = dirs.filter(|path| path.to_string_lossy().contains(".kfsck-undo-")).collect();
-    dirs.sort();
-    dirs
-}
-
 fn run(command: &str, arguments: &[&str], path: &Path) -> (Option<i32>, String, String) {
-    let mut words = vec![command];
-    words.extend(arguments);
-    let path = path.to_str().unwrap();
-    words.push(path);
-    let done = kfsck(Path::new("/"), words);
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (done.status, text(done.stdout), text(done.stderr))
+    let said = changing::run(command, arguments, path);
+    (said.status, said.stdout, said.stderr)
 }
 
 fn status(command: &str, arguments: &[&str], path: &Path) -> Option<i32> {
@@ -108,25 +70,15 @@ fn judged() -> Vec<Judged> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A loose copy of a partition of `testdata/real`.
-fn copy(partition: &str) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = copy_partition(&testdata().join(partition), dir.path(), long_ago());
-    (dir, path.canonicalize().unwrap())
-}
-
 /// A copy of the log dir of a scenario.
 fn log_dir(release: &str, name: &str) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().canonicalize().unwrap().join("data");
-    copy_log_dir(&scenario(release, name).log_dir(None, None), &path, long_ago());
-    (dir, path)
+    log_dir_copy(&scenario(release, name).log_dir(None, None))
 }
 
 #[test]
 fn written_indexes_are_those_of_kafkas_recovery_and_undo_brings_every_byte_back() {
     let outcomes = in_parallel(judged(), |judged| {
-        let (_dir, path) = copy(&judged.partition);
+        let (_dir, path) = loose_copy(&judged.partition);
         let before = tree(&path);
         let interval = judged.interval.to_string();
         let arguments = ["--all", "--apply", "-q", "--index-interval-bytes", &interval];
@@ -219,7 +171,7 @@ fn a_dry_run_touches_nothing_the_first_run_repairs_and_the_second_finds_nothing(
     let tasks = partitions.into_iter().enumerate();
     let tasks = tasks.flat_map(|(at, task)| some(at).map(move |way| (task.clone(), way))).collect();
     let outcomes = in_parallel(tasks, |((partition, base_offset), way): ((String, i64), usize)| {
-        let (_dir, path) = copy(&partition);
+        let (_dir, path) = loose_copy(&partition);
         if !damage(&path, base_offset, way) {
             return Ok(None);
         }
@@ -265,7 +217,7 @@ const SEGMENTS: &str = "4.4.0/transactions/log-dir/txn-mixed-0";
 
 #[test]
 fn owner_and_mode_stay_and_a_new_file_gets_those_of_the_log() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     let (index, timeindex) = (path.join(name(0, FileKind::OffsetIndex)), path.join(name(0, FileKind::TimeIndex)));
     fs::set_permissions(path.join(name(0, FileKind::Log)), fs::Permissions::from_mode(0o640)).unwrap();
     fs::set_permissions(&index, fs::Permissions::from_mode(0o604)).unwrap();
@@ -278,7 +230,7 @@ fn owner_and_mode_stay_and_a_new_file_gets_those_of_the_log() {
 
 #[test]
 fn behind_damage_indexes_end_and_the_plan_says_what_they_do_not_reach() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     let base_offset = 11;
     let [log, index, timeindex, txnindex] =
         [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex]
@@ -325,7 +277,7 @@ fn with_any_interval_the_checks_find_nothing_wrong() {
 
 #[test]
 fn an_index_does_not_outgrow_its_room() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     let arguments = ["--all", "--apply", "-f", "json", "--index-interval-bytes", "1", "--segment-index-bytes", "24"];
     let (exit, stdout, _) = run("rebuild-index", &arguments, &path);
     assert_eq!(exit, Some(1));
@@ -337,7 +289,7 @@ fn an_index_does_not_outgrow_its_room() {
 
 #[test]
 fn a_transaction_that_began_where_nothing_is_known_stays_listed() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     let txnindex = path.join(name(11, FileKind::TxnIndex));
     let whole = fs::read(&txnindex).unwrap();
     // As if everything before had been deleted, and with it what was known of the producers.
@@ -382,7 +334,7 @@ fn only_what_was_asked_for_is_written() {
 
 #[test]
 fn a_plan_is_done_only_if_it_is_the_one_that_was_reviewed() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     fs::write(path.join(name(0, FileKind::OffsetIndex)), b"x").unwrap();
     let digest = row("plan", &run("rebuild-index", &["-f", "json"], &path).1)["digest"].as_str().unwrap().to_owned();
     let before = tree(&path);
@@ -402,15 +354,7 @@ fn nothing_is_done_while_someone_holds_the_lock() {
     let (_dir, path) = log_dir("4.4.0", "transactions");
     let partition = path.join("txn-mixed-0");
     fs::write(partition.join(name(0, FileKind::OffsetIndex)), b"x").unwrap();
-    let lock = File::create(path.join(".lock")).unwrap();
-    let whole_file = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as _,
-        l_whence: nix::libc::SEEK_SET as _,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    nix::fcntl::fcntl(&lock, nix::fcntl::FcntlArg::F_SETLK(&whole_file)).unwrap();
+    let lock = hold_lock(&path);
     let before = tree(&path);
     for (command, arguments) in [("rebuild-index", &["--apply"][..]), ("rebuild-index", &["--apply", "--all"])] {
         let (exit, stdout, stderr) = run(command, arguments, &partition);
@@ -428,7 +372,7 @@ fn nothing_is_done_while_someone_holds_the_lock() {
 
 #[test]
 fn nothing_is_written_through_a_link_and_a_second_name_keeps_what_it_had() {
-    let (dir, path) = copy(SEGMENTS);
+    let (dir, path) = loose_copy(SEGMENTS);
     let index = path.join(name(0, FileKind::OffsetIndex));
     let elsewhere = dir.path().join("elsewhere");
     fs::write(&elsewhere, b"x").unwrap();
@@ -450,7 +394,7 @@ fn nothing_is_written_through_a_link_and_a_second_name_keeps_what_it_had() {
 
 #[test]
 fn a_directory_that_cannot_be_written_to_stays_as_it_is() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     fs::write(path.join(name(0, FileKind::OffsetIndex)), b"x").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o555)).unwrap();
     let may_write_anyway = File::create(path.join("probe")).is_ok();
@@ -484,7 +428,7 @@ fn journal(plan: &Plan) -> Journal {
 #[test]
 fn a_file_that_is_replaced_after_the_plan_was_made_stops_it() {
     for kind in [FileKind::Log, FileKind::OffsetIndex] {
-        let (_dir, path) = copy(SEGMENTS);
+        let (_dir, path) = loose_copy(SEGMENTS);
         fs::write(path.join(name(0, FileKind::OffsetIndex)), b"x").unwrap();
         let plan = plans(&path, &RebuildOptions::default(), &Disk).remove(0);
         let file = path.join(name(0, kind));
@@ -501,7 +445,7 @@ fn a_file_that_is_replaced_after_the_plan_was_made_stops_it() {
 
 #[test]
 fn a_stop_between_two_steps_takes_everything_back() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     let options = RebuildOptions { all: true, index_interval_bytes: 1, ..RebuildOptions::default() };
     let plan = plans(&path, &options, &Disk).remove(0);
     assert!(plan.steps.len() > 2);
@@ -515,7 +459,7 @@ fn a_stop_between_two_steps_takes_everything_back() {
 
 #[test]
 fn a_large_partition_is_done_in_several_plans() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     let all = RebuildOptions { all: true, index_interval_bytes: 1, ..RebuildOptions::default() };
     let whole = plans(&path, &all, &Disk);
     let parts = plans(&path, &RebuildOptions { most_bytes_a_plan: 1, ..all }, &Disk);
@@ -525,7 +469,7 @@ fn a_large_partition_is_done_in_several_plans() {
 
 #[test]
 fn what_an_interrupted_change_has_left_blocks_others_until_it_is_rolled_back() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     fs::write(path.join(name(0, FileKind::OffsetIndex)), b"x").unwrap();
     let before = tree(&path);
     let plan = plans(&path, &RebuildOptions::default(), &Disk).remove(0);
@@ -552,7 +496,7 @@ fn what_an_interrupted_change_has_left_blocks_others_until_it_is_rolled_back() {
 
 #[test]
 fn what_was_changed_since_is_not_undone_over() {
-    let (_dir, path) = copy(SEGMENTS);
+    let (_dir, path) = loose_copy(SEGMENTS);
     let index = path.join(name(0, FileKind::OffsetIndex));
     fs::write(&index, b"x").unwrap();
     assert_eq!(status("rebuild-index", &["--apply"], &path), Some(1));
@@ -565,44 +509,17 @@ fn what_was_changed_since_is_not_undone_over() {
 
 #[test]
 fn on_a_full_or_broken_disk_and_after_every_crash_there_is_before_or_after_and_nothing_between() {
-    let (_dir, path) = copy("4.4.0/transactions/log-dir/__consumer_offsets-0");
+    let (_dir, path) = loose_copy("4.4.0/transactions/log-dir/__consumer_offsets-0");
     fs::write(path.join(name(0, FileKind::OffsetIndex)), b"x").unwrap();
     fs::remove_file(path.join(name(0, FileKind::TxnIndex))).unwrap();
     let disk = SimDisk::holding(&[&path]);
     let plan = plans(&path, &RebuildOptions::default(), &disk).remove(0);
     assert_eq!(plan.steps.len(), 2);
     let journal = journal(&plan);
-    let done = |disk: &SimDisk| apply(disk, &plan, &journal, None, &mut || verify(disk, &plan));
-    let before = disk.tree();
-    let without_undo_data = |disk: &SimDisk| {
-        let is_other = |file: &PathBuf| !file.to_string_lossy().contains(".kfsck-");
-        disk.tree().into_iter().filter(|(file, _)| is_other(file)).collect::<BTreeMap<_, _>>()
-    };
-    let whole = disk.failing_at(usize::MAX, Fault::Crash);
-    done(&whole).unwrap();
-    let after = without_undo_data(&whole);
-    let mut seen = HashSet::new();
-    for at in 0..whole.operations() {
-        for code in [nix::libc::ENOSPC, nix::libc::EIO, nix::libc::EROFS, nix::libc::EACCES] {
-            let failing = disk.failing_at(at, Fault::Errno(code));
-            let error = done(&failing).unwrap_err();
-            assert!(!matches!(error, RepairError::Stuck { .. }), "{at}: {error}");
-            assert_eq!(failing.tree(), before, "{at}: {error}");
-        }
-        let crashed = disk.failing_at(at, Fault::Crash);
-        done(&crashed).unwrap_err();
-        for found in crashed.after_crash().into_iter().filter(|found| found.is_new(&mut seen)) {
-            match journal.progress(&found).unwrap() {
-                Progress::Finished(..) => assert_eq!(without_undo_data(&found), after),
-                Progress::Prepared | Progress::Interrupted(_) => {
-                    undo(&found, &journal).unwrap();
-                    assert_eq!(found.tree(), before, "crash before operation {at}");
-                }
-            }
-        }
-    }
-    println!("{} disks after a crash before each of {} operations", seen.len(), whole.operations());
-    assert!(seen.len() > 90);
+    let tried =
+        faults_and_crashes(&disk, &journal, |disk| apply(disk, &plan, &journal, None, &mut || verify(disk, &plan)));
+    println!("{} disks after a crash before each of {} operations", tried.disks, tried.operations);
+    assert!(tried.disks > 90);
 }
 
 /// Runs the program and kills it after `nanoseconds`, counted from when `begins` is there, if it has not ended by then.
@@ -638,7 +555,7 @@ fn killed_at_any_moment_what_is_left_can_be_taken_back_or_is_done() {
             }
         }
     };
-    let (_dir, reference) = copy(SEGMENTS);
+    let (_dir, reference) = loose_copy(SEGMENTS);
     broken(&reference);
     let started = Instant::now();
     assert_eq!(status("rebuild-index", &["--apply"], &reference), Some(1));
@@ -652,7 +569,7 @@ fn killed_at_any_moment_what_is_left_can_be_taken_back_or_is_done() {
     let mut counts = [0; 5];
     let mut killed = 0;
     while killed < kills {
-        let (_dir, path) = copy(SEGMENTS);
+        let (_dir, path) = loose_copy(SEGMENTS);
         broken(&path);
         let before = tree(&path);
         let arguments = ["rebuild-index", "--apply", path.to_str().unwrap()];

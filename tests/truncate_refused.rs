@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::changing::{Said, log_dir_copy, loose_copy, run, tree, undo_dirs};
+use support::changing::{Said, hold_lock, log_dir_copy, loose_copy, run, tree, undo_dirs};
 use support::scenario;
 
 const COMMAND: &str = "truncate-to-hw";
@@ -159,15 +159,7 @@ fn a_log_dir_as_a_whole_must_be_meant() {
 fn nothing_is_cut_while_someone_holds_the_lock() {
     let (_dir, path) = log_dir();
     let partition = path.join(MIXED);
-    let lock = File::create(path.join(".lock")).unwrap();
-    let whole_file = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as _,
-        l_whence: nix::libc::SEEK_SET as _,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    nix::fcntl::fcntl(&lock, nix::fcntl::FcntlArg::F_SETLK(&whole_file)).unwrap();
+    let _lock = hold_lock(&path);
     let before = tree(&path);
     let said = run(COMMAND, &APPLY, &partition);
     assert_eq!((said.status, said.stdout.as_str()), (Some(8), ""), "{}", said.stderr);

@@ -4,24 +4,22 @@
 
 mod support;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use kfsck::format::Offset;
 use kfsck::format::file_name::DirState;
-use kfsck::repair::RepairError;
 use kfsck::repair::apply::apply;
-use kfsck::repair::journal::{Journal, Progress};
+use kfsck::repair::journal::Journal;
 use kfsck::repair::plan::Plan;
 use kfsck::repair::truncate::{Around, To, plan};
-use kfsck::repair::undo::undo;
 use kfsck::scan::checkpoints::Checkpoints;
 use kfsck::store::ReadPolicy;
 use kfsck::store::partition::{PartitionDir, PartitionName};
 use serde_json::Value;
 use support::changing::{Tree, log_dir_copy, loose_copy, run, tree, undo_all, undo_dirs};
-use support::sim_disk::{Fault, SimDisk};
+use support::sim_disk::{SimDisk, faults_and_crashes};
 use support::{Random, copy_partition, in_parallel, kfsck, report, scenario, scenarios, subdirectories, testdata};
 
 const COMMAND: &str = "truncate-to-hw";
@@ -381,45 +379,15 @@ fn after_a_crash_anywhere_there_is_the_log_before_or_the_log_after() {
 
 fn crash_anywhere(disk: &SimDisk, plan: &Plan) {
     let journal = Journal::at(plan.partition.join(".kfsck-undo-20261122T000000.000Z"));
-    let done = |disk: &SimDisk| apply(disk, plan, &journal, None, &mut || Ok(()));
-    let without_undo_data = |disk: &SimDisk| {
-        let is_other = |file: &PathBuf| !file.to_string_lossy().contains(".kfsck-");
-        disk.tree().into_iter().filter(|(file, _)| is_other(file)).collect::<BTreeMap<_, _>>()
-    };
-    let before = disk.tree();
-    let whole = disk.failing_at(usize::MAX, Fault::Crash);
-    done(&whole).unwrap();
-    let after = without_undo_data(&whole);
-    let (mut seen, mut finished) = (HashSet::new(), 0);
-    for at in 0..whole.operations() {
-        for code in [nix::libc::ENOSPC, nix::libc::EIO, nix::libc::EROFS, nix::libc::EACCES] {
-            let failing = disk.failing_at(at, Fault::Errno(code));
-            let error = done(&failing).unwrap_err();
-            assert!(!matches!(error, RepairError::Stuck { .. }), "{at}: {error}");
-            assert_eq!(failing.tree(), before, "{at}: {error}");
-        }
-        let crashed = disk.failing_at(at, Fault::Crash);
-        done(&crashed).unwrap_err();
-        for found in crashed.after_crash().into_iter().filter(|found| found.is_new(&mut seen)) {
-            match journal.progress(&found).unwrap() {
-                Progress::Finished(..) => {
-                    finished += 1;
-                    assert_eq!(without_undo_data(&found), after);
-                }
-                Progress::Prepared | Progress::Interrupted(_) => {
-                    undo(&found, &journal).unwrap();
-                    assert_eq!(found.tree(), before, "crash before operation {at}");
-                }
-            }
-        }
-    }
+    let tried = faults_and_crashes(disk, &journal, |disk| apply(disk, plan, &journal, None, &mut || Ok(())));
     println!(
-        "{} disks after a crash before each of {} operations of {} steps, {finished} of them done",
-        seen.len(),
-        whole.operations(),
-        plan.steps.len()
+        "{} disks after a crash before each of {} operations of {} steps, {} of them done",
+        tried.disks,
+        tried.operations,
+        plan.steps.len(),
+        tried.finished
     );
-    assert!(seen.len() > 300);
+    assert!(tried.disks > 300);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What tests of commands that write have in common: what a directory holds in every respect, and runs of the program.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -106,4 +106,18 @@ pub fn undo_all(path: &Path) -> Result<(), String> {
         }
     }
     Err("there is always something to undo".to_owned())
+}
+
+/// Holds the lock on a log dir, as a broker does, until the file is closed.
+pub fn hold_lock(log_dir: &Path) -> File {
+    let lock = File::create(log_dir.join(".lock")).unwrap();
+    let whole_file = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as _,
+        l_whence: nix::libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&lock, nix::fcntl::FcntlArg::F_SETLK(&whole_file)).unwrap();
+    lock
 }

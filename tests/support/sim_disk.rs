@@ -13,6 +13,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use kfsck::repair::RepairError;
+use kfsck::repair::journal::{Journal, Progress};
+use kfsck::repair::undo::undo;
 use kfsck::store::StoreError;
 use kfsck::store::write::{FileId, FileMeta, Found, WriteStorage};
 
@@ -456,4 +459,55 @@ impl Directory {
     fn current_inodes(&self) -> impl Iterator<Item = usize> + use<> {
         self.current().into_values()
     }
+}
+
+/// How much [`faults_and_crashes`] has tried.
+pub struct Tried {
+    /// Different disks after a crash.
+    pub disks: usize,
+    /// Those on which the change was finished.
+    pub finished: usize,
+    /// Operations of the whole change.
+    pub operations: usize,
+}
+
+/// Has `change`, whose undo data is `journal`, fail at each of its operations, and crash before each: then there is what
+/// was before, or what is after, or what undoing makes the same as before.
+pub fn faults_and_crashes(
+    disk: &SimDisk,
+    journal: &Journal,
+    change: impl Fn(&SimDisk) -> Result<(), RepairError>,
+) -> Tried {
+    let without_undo_data = |disk: &SimDisk| {
+        let is_other = |file: &PathBuf| !file.to_string_lossy().contains(".kfsck-");
+        disk.tree().into_iter().filter(|(file, _)| is_other(file)).collect::<BTreeMap<_, _>>()
+    };
+    let before = disk.tree();
+    let whole = disk.failing_at(usize::MAX, Fault::Crash);
+    change(&whole).unwrap();
+    let after = without_undo_data(&whole);
+    let (mut seen, mut finished) = (HashSet::new(), 0);
+    for at in 0..whole.operations() {
+        for code in [nix::libc::ENOSPC, nix::libc::EIO, nix::libc::EROFS, nix::libc::EACCES] {
+            let failing = disk.failing_at(at, Fault::Errno(code));
+            let error = change(&failing).unwrap_err();
+            assert!(!matches!(error, RepairError::Stuck { .. }), "{at}: {error}");
+            assert_eq!(failing.tree(), before, "{at}: {error}");
+        }
+        let crashed = disk.failing_at(at, Fault::Crash);
+        change(&crashed).unwrap_err();
+        for found in crashed.after_crash().into_iter().filter(|found| found.is_new(&mut seen)) {
+            match journal.progress(&found).unwrap() {
+                Progress::Finished(..) => {
+                    finished += 1;
+                    assert_eq!(without_undo_data(&found), after);
+                }
+                Progress::Prepared | Progress::Interrupted(_) => {
+                    undo(&found, journal).unwrap();
+                    assert_eq!(found.tree(), before, "crash before operation {at}");
+                }
+            }
+        }
+    }
+    Tried { disks: seen.len(), finished, operations: whole.operations() }
 }
