@@ -178,7 +178,7 @@ fn compare(case: &Case) -> Result<Counts, String> {
         let options = ScanOptions { bodies: true, ..ScanOptions::default() };
         let mut scan = BatchScan::new(&**log, LogSoFar::segment(*base_offset, None), options);
         while let Some(scanned) = scan.next_batch().map_err(|error| error.to_string())? {
-            let class = match outcomes.verdict(&scanned.header) {
+            let class = match outcomes.verdict(scanned.header) {
                 Verdict::Control => continue,
                 Verdict::Delivered => "committed",
                 Verdict::Aborted => "aborted",
