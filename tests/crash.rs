@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use kfsck::repair::RepairError;
 use kfsck::repair::apply::apply;
 use kfsck::repair::journal::{Journal, Progress};
+use kfsck::repair::kept::Obstacle;
 use kfsck::repair::plan::{Fingerprint, NewFile, Plan, Step};
 use kfsck::repair::undo::undo;
 use kfsck::store::write::{FileMeta, WriteStorage};
@@ -209,7 +210,9 @@ fn what_was_changed_after_a_change_is_not_undone_over() {
     applied(&disk, &plan).unwrap();
     disk.cut(&plan.partition.join("0.index"), 1).unwrap();
     let before = disk.tree();
-    assert!(matches!(undo(&disk, &journal(&plan)), Err(RepairError::Changed { .. })));
+    let index = Obstacle::Changed(plan.partition.join("0.index"));
+    let refused = undo(&disk, &journal(&plan)).unwrap_err();
+    assert!(matches!(&refused, RepairError::CannotUndo { obstacles, .. } if *obstacles == [index]), "{refused}");
     assert_eq!(disk.tree(), before);
 }
 

@@ -474,7 +474,7 @@ fn what_an_interrupted_change_has_left_blocks_others_until_it_is_rolled_back() {
     let before = tree(&path);
     let plan = plans(&path, &RebuildOptions::default(), &Disk).remove(0);
     let journal = journal(&plan);
-    journal.prepare(&Disk, &plan).unwrap();
+    journal.prepare(&Disk, &plan, None).unwrap();
     Disk.rename(&journal.new_file(0), plan.steps[0].file()).unwrap();
     let (exit, _, stderr) = run("rebuild-index", &["--apply"], &path);
     assert_eq!(exit, Some(8), "{stderr}");
@@ -590,7 +590,7 @@ fn killed_at_any_moment_what_is_left_can_be_taken_back_or_is_done() {
         };
         match journal.progress(&Disk).unwrap() {
             Progress::Finished(..) => counts[1] += 1,
-            Progress::Prepared => counts[2] += 1,
+            Progress::Prepared | Progress::Discarding => counts[2] += 1,
             Progress::Interrupted(_) => counts[3] += 1,
         }
         if matches!(journal.progress(&Disk).unwrap(), Progress::Finished(..)) {

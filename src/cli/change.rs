@@ -81,11 +81,13 @@ pub(crate) enum Outcome {
 pub(crate) struct Change<'a> {
     args: &'a ChangeArgs,
     locks: Vec<(PathBuf, HeldLock)>,
+    /// The milliseconds that the last undo data is named after: of changes that share files the order must show.
+    named: i64,
 }
 
 impl<'a> Change<'a> {
     pub(crate) fn new(args: &'a ChangeArgs) -> Self {
-        Self { args, locks: Vec::new() }
+        Self { args, locks: Vec::new(), named: i64::MIN }
     }
 
     /// Makes sure that the partition may be changed: takes the lock on its log dir, if something is to be applied, and
@@ -152,6 +154,7 @@ impl<'a> Change<'a> {
             Ok(journal) => {
                 let command = format!("kfsck undo --apply {}", quoted(&journal.dir));
                 change::applied(&mut run.reporter, &mut run.output.buffer, plan, &command);
+                run.undo_commands.push(command);
                 Outcome::Applied
             }
             Err(error) => {
@@ -173,13 +176,14 @@ impl<'a> Change<'a> {
         change::plan(&mut run.reporter, &mut run.output.buffer, plan, words);
     }
 
-    fn journal(&self, plan: &Plan) -> Result<Journal, RepairError> {
-        let mut millisecond = Timestamp::now().as_millisecond();
+    fn journal(&mut self, plan: &Plan) -> Result<Journal, RepairError> {
+        let mut millisecond = Timestamp::now().as_millisecond().max(self.named.saturating_add(1));
         loop {
             let now = Timestamp::from_millisecond(millisecond).unwrap_or_default().to_zoned(TimeZone::UTC);
             let name = format!("{UNDO_DIR_PREFIX}{}", now.strftime("%Y%m%dT%H%M%S.%3fZ"));
             let dir = plan.partition.join(name);
             if Disk.look(&dir)? == Found::Nothing {
+                self.named = millisecond;
                 let journal = Journal::at(dir);
                 let Some(place) = &self.args.undo_dir else { return Ok(journal) };
                 let place = absolute(place)?;

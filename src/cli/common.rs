@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::output::{Output, complain, terminal_width};
 use super::values::parse_zone;
 use crate::format::Offset;
+use crate::report::change::how_to_take_back;
 use crate::report::reporter::{Format, Reporter, Tone};
 use crate::report::row::{Field, Row, Value};
 use crate::store::broker_lock::{LockState, lock_state};
@@ -155,6 +156,8 @@ pub(crate) struct Run {
     /// Log dirs whose broker was already spoken of, and whether it runs.
     brokers: Vec<(PathBuf, bool)>,
     said: HashSet<String>,
+    /// What takes back the changes that were made, oldest first.
+    pub(crate) undo_commands: Vec<String>,
 }
 
 /// The number of the JSON vocabulary; it rises when a field is renamed or goes.
@@ -171,6 +174,7 @@ impl Run {
             quiet: common.quiet,
             brokers: Vec::new(),
             said: HashSet::new(),
+            undo_commands: Vec::new(),
         };
         let fields = [
             Field::json_only("schema", Value::Int(JSON_SCHEMA)),
@@ -265,6 +269,7 @@ impl Run {
     /// The last line, and what the process exits with.
     pub(crate) fn finish(mut self) -> Exit {
         self.reporter.flush(&mut self.output.buffer);
+        how_to_take_back(&mut self.reporter, &mut self.output.buffer, &self.undo_commands);
         let seen = self.seen;
         if seen.errors > 0 {
             let (places, files) = (counted(seen.errors, "place"), counted(seen.files, "file"));

@@ -11,7 +11,7 @@ use super::signals;
 use crate::repair::RepairError;
 use crate::repair::journal::{Journal, Progress, UNDO_DIR_PREFIX};
 use crate::repair::plan::Plan;
-use crate::repair::undo::{check_untouched, undo};
+use crate::repair::undo::{check, undo};
 use crate::report::change::{self, UndoWords};
 use crate::store::StoreError;
 use crate::store::expand::{Target, expand};
@@ -38,6 +38,11 @@ pub(crate) struct UndoArgs {
     #[arg(long)]
     discard: bool,
 
+    /// With --discard: also where the undo data may be the only copy of what it keeps, because the change was
+    /// interrupted or its plan cannot be read
+    #[arg(long, requires = "discard")]
+    allow_data_loss: bool,
+
     #[command(flatten)]
     common: Common,
 }
@@ -49,11 +54,18 @@ owners, modes and times of the files, and removes the undo data. Of several
 changes the newest is taken back; the next run takes back the one before.
 
 A change that was interrupted (a crash, a full disk) is rolled back in the same
-way. As long as it is not, nothing else is changed in that partition. Where a
-file was changed since, nothing is touched.
+way. As long as it is not, nothing else is changed in that partition.
+
+Before anything is touched, size and digest of all that is kept are compared
+with what was recorded, and so are the files in place; after that what was
+brought back is read again. Refused, with the names of the files: undo data that
+is missing, short or altered; files that have changed since; after a cut also
+logs that have grown and new files of segments. Once the cause is removed undo
+can be repeated. Copies and moved directories can be undone: names, inodes and
+times do not count where sizes and digests agree.
 
 Exit status: 0 there is nothing to take back, 4 there is (dry run), 1 it was
-taken back or removed, 8 refused: a broker is running, a file has changed since.
+taken back or removed, 8 refused.
 
 Examples:
   kfsck undo --list /data                      all undo data of a log dir
@@ -177,10 +189,8 @@ impl Work<'_> {
 
     fn take_back(&mut self, partition: &Path, journal: &Journal) -> Result<(), RepairError> {
         let progress = journal.progress(&Disk)?;
-        if let Progress::Finished(plan, after) = &progress {
-            check_untouched(&Disk, plan, after)?;
-        }
         if !self.args.apply {
+            check(&Disk, journal, &progress)?;
             self.say(partition, journal, &progress, "restores");
             self.run.errors_left();
             return Ok(());
@@ -192,28 +202,46 @@ impl Work<'_> {
     }
 
     fn discard(&mut self, partition: &Path, journal: &Journal) -> Result<(), RepairError> {
-        let progress = journal.progress(&Disk)?;
-        if matches!(progress, Progress::Interrupted(_)) {
-            return Err(RepairError::Unfinished { undo_dir: journal.dir.clone() });
+        let progress = journal.progress(&Disk);
+        if matches!(progress, Err(RepairError::BadJournal { .. }) | Ok(Progress::Interrupted(_))) {
+            let (undo_dir, files) = (journal.dir.clone(), journal.kept_files(&Disk)?);
+            let only_copy = RepairError::OnlyCopy { undo_dir, files };
+            if !self.args.allow_data_loss {
+                return Err(only_copy);
+            }
+            self.run.remark(only_copy.to_string());
         }
-        if !self.args.apply {
-            self.say(partition, journal, &progress, "discards");
+        let (state, plan) = match &progress {
+            Ok(progress) => state_of(progress),
+            Err(RepairError::BadJournal { .. }) => ("unreadable", None),
+            Err(_) => return progress.map(|_| ()),
+        };
+        if self.args.apply {
+            journal.discard(&Disk)?;
+            self.run.corrected();
+        } else {
             self.run.errors_left();
-            return Ok(());
         }
-        journal.discard(&Disk)?;
-        self.say(partition, journal, &progress, "discarded");
-        self.run.corrected();
+        let outcome = if self.args.apply { "discarded" } else { "discards" };
+        let words = UndoWords { partition, undo_dir: &journal.dir, state, plan, outcome };
+        change::undo(&mut self.run.reporter, &mut self.run.output.buffer, words);
         Ok(())
     }
 
     fn say(&mut self, partition: &Path, journal: &Journal, progress: &Progress, outcome: &str) {
-        let (state, plan): (_, Option<&Plan>) = match progress {
-            Progress::Prepared => ("prepared", None),
-            Progress::Interrupted(plan) => ("interrupted", Some(plan)),
-            Progress::Finished(plan, _) => ("finished", Some(plan)),
-        };
+        let (state, plan) = state_of(progress);
         let words = UndoWords { partition, undo_dir: &journal.dir, state, plan, outcome };
         change::undo(&mut self.run.reporter, &mut self.run.output.buffer, words);
     }
+}
+
+/// How a change stands, in a word, and its plan.
+fn state_of(progress: &Progress) -> (&'static str, Option<&Plan>) {
+    let state = match progress {
+        Progress::Prepared => "prepared",
+        Progress::Interrupted(_) => "interrupted",
+        Progress::Finished(..) => "finished",
+        Progress::Discarding => "discarding",
+    };
+    (state, progress.record().map(|record| &record.plan))
 }

@@ -7,7 +7,8 @@ use super::RepairError;
 use super::journal::{Journal, Progress};
 use super::plan::{Fingerprint, Plan, Step};
 use super::undo;
-use crate::store::write::WriteStorage;
+use crate::store::StoreError;
+use crate::store::write::{Found, WriteStorage};
 
 /// What is left free beside what a change needs, in bytes: directory entries, the record of the plan.
 const SPARE_BYTES: u64 = 1 << 20;
@@ -28,12 +29,16 @@ pub fn apply(
     journal.is_about_its_partition(plan)?;
     refuse_if_unfinished(storage, &plan.partition)?;
     check_preconditions(storage, plan, journal)?;
-    let done = journal.prepare(storage, plan).and_then(|()| take_steps(storage, plan, journal, stop)).and_then(|()| {
-        verify().map_err(|why| RepairError::TakenBack { why })?;
-        let now = plan.steps.iter().map(|step| Fingerprint::of(storage, step.file()));
-        let now = now.collect::<Result<Vec<_>, _>>()?;
-        journal.finish(storage, &now)
-    });
+    let done =
+        journal.prepare(storage, plan, stop).and_then(|()| take_steps(storage, plan, journal, stop)).and_then(|()| {
+            verify().map_err(|why| RepairError::TakenBack { why })?;
+            let now = plan.steps.iter().map(|step| match storage.look(step.file())? {
+                Found::File(id) => Ok(Some(id)),
+                Found::Nothing | Found::Other => Ok(None),
+            });
+            let now = now.collect::<Result<Vec<_>, StoreError>>()?;
+            journal.finish(storage, &now)
+        });
     let Err(failure) = done else { return Ok(()) };
     match undo::undo(storage, journal) {
         Ok(()) => Err(failure),
@@ -43,10 +48,10 @@ pub fn apply(
 
 /// Refuses as long as an earlier change to the partition is half done.
 ///
-/// Errors: [`RepairError::Unfinished`], those of the storage.
+/// Errors: [`RepairError::Unfinished`], [`RepairError::BadJournal`], those of the storage.
 pub fn refuse_if_unfinished(storage: &dyn WriteStorage, partition: &Path) -> Result<(), RepairError> {
     for earlier in Journal::all_in(storage, partition)? {
-        if !matches!(earlier.progress(storage)?, Progress::Finished(..)) {
+        if matches!(earlier.progress(storage)?, Progress::Prepared | Progress::Interrupted(_)) {
             return Err(RepairError::Unfinished { undo_dir: earlier.dir });
         }
     }

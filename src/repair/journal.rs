@@ -1,40 +1,49 @@
-//! The undo data of one change: a directory with the plan, what the files were, and a mark once all is done.
+//! The undo data of one change: a directory with the plan, what the files were, and marks of how far it has come.
 //!
-//! | name            | holds                                                          |
-//! |-----------------|----------------------------------------------------------------|
-//! | `plan`          | the plan as JSON; written last, so whatever has it is complete |
-//! | `N.new`         | what step N puts in its place, until it does                   |
-//! | `N.old`         | a second name of the file that step N replaces                 |
-//! | the file's name | a second name of a file that is removed                        |
-//! | the file's name | the bytes that are cut off a log                               |
-//! | `tails`         | where these bytes are instead, if they are in another place    |
-//! | `finished`      | what the files were when the change was done                   |
+//! | name            | holds                                                                       |
+//! |-----------------|-----------------------------------------------------------------------------|
+//! | `plan`          | as JSON: the number of this layout, a digest, the plan, size and digest of  |
+//! |                 | each kept file, and the other files of the partition                        |
+//! | `N.new`         | what step N puts in its place, until it does                                |
+//! | `N.old`         | a second name of the file that step N replaces                              |
+//! | the file's name | a second name of a file that is removed                                     |
+//! | the file's name | the bytes that are cut off a log                                            |
+//! | `tails`         | where these bytes are instead, if they are in another place                 |
+//! | `preparing`     | a mark, nothing: no step was taken yet                                      |
+//! | `finished`      | a mark, as JSON: what the file system said of the files when all was done   |
+//! | `discarding`    | a mark, a second name of `plan`: nothing in here is needed any more         |
 //!
 //! Under its own name what is lost of a log can be read where it lies, like any partition: it is a log from a later
 //! batch on.
 //!
-//! Without `plan` nothing has been changed yet. With it and without `finished` the change was interrupted, forwards or
-//! backwards. Brokers pass over directories in a partition.
+//! `discarding` counts before `preparing`, and that before all else. With neither mark and without `finished` the change
+//! was interrupted, forwards or backwards. With neither and without a readable `plan` what is kept may be the only copy
+//! of it: it is left alone. `finished` only spares reading: where it says nothing of use, sizes and digests decide.
+//! Brokers pass over directories in a partition.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::RepairError;
-use super::plan::{Fingerprint, Plan, Step};
-use crate::store::write::{Found, WriteStorage};
+use super::kept::Record;
+use super::plan::{Plan, Step, digest};
+use crate::store::write::{FileId, Found, WriteStorage};
 
 /// How the names of undo directories begin; the time in UTC follows.
 pub const UNDO_DIR_PREFIX: &str = ".kfsck-undo-";
 /// The number of this layout.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 const PLAN: &str = "plan";
 const PLAN_IN_THE_MAKING: &str = "plan.new";
 const TAILS: &str = "tails";
 const TAILS_IN_THE_MAKING: &str = "tails.new";
+const PREPARING: &str = "preparing";
+const DISCARDING: &str = "discarding";
 const FINISHED: &str = "finished";
 const FINISHED_IN_THE_MAKING: &str = "finished.new";
 
@@ -45,6 +54,8 @@ pub struct Journal {
     pub dir: PathBuf,
     /// The directory for what is cut off logs, which may be much: the same, or one on another disk.
     tails: PathBuf,
+    /// What is wrong with the file that says where that is.
+    bad_tails: Option<String>,
 }
 
 /// How far a change has come.
@@ -53,22 +64,42 @@ pub enum Progress {
     /// Nothing was changed: the undo data was not complete.
     Prepared,
     /// Steps may have been taken, forwards or backwards.
-    Interrupted(Box<Plan>),
-    /// All steps were taken. The files then were these, in the order of the steps; `None` where there was none.
-    Finished(Box<Plan>, Vec<Option<Fingerprint>>),
+    Interrupted(Box<Record>),
+    /// All steps were taken. The file system then said this of the files, in the order of the steps.
+    Finished(Box<Record>, Vec<Option<FileId>>),
+    /// It was taken back, or is to stay: the undo data is being removed.
+    Discarding,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Recorded {
     layout: u32,
-    plan: Plan,
+    /// SHA-256 of the change as JSON without spaces, in hexadecimal.
+    digest: String,
+    change: Record,
+}
+
+impl Recorded {
+    fn digest_of(change: &Record) -> String {
+        digest(&serde_json::to_vec(change).unwrap_or_default())
+    }
+}
+
+impl Progress {
+    /// The change, where it was begun.
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Interrupted(record) | Self::Finished(record, _) => Some(record),
+            Self::Prepared | Self::Discarding => None,
+        }
+    }
 }
 
 impl Journal {
     /// The undo data to be made in `dir`, a directory of the partition.
     pub fn at(dir: PathBuf) -> Self {
-        Self { tails: dir.clone(), dir }
+        Self { tails: dir.clone(), dir, bad_tails: None }
     }
 
     /// The same with what is cut off logs in a directory of its own, to be made in `place`.
@@ -90,9 +121,10 @@ impl Journal {
             let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // What is in there is removed in the end: it must be a directory of ours.
             if !tails.is_absolute() || !name(&tails).ends_with(&name(&journal.dir)) {
-                return Err(journal.bad(format!("{} is no place for undo data", tails.display())));
+                journal.bad_tails = Some(format!("its file tails names {}, no place for undo data", tails.display()));
+            } else {
+                journal.tails = tails;
             }
-            journal.tails = tails;
         }
         Ok(journal)
     }
@@ -127,11 +159,21 @@ impl Journal {
         &self.tails
     }
 
-    /// Writes down and makes last what undoing needs: from here on the change counts as begun.
+    /// Writes down and makes last what undoing needs: from here on the change counts as begun. `stop` ends it early.
     ///
-    /// Errors: those of the storage.
-    pub fn prepare(&self, storage: &dyn WriteStorage, plan: &Plan) -> Result<(), RepairError> {
+    /// Errors: [`RepairError::Stopped`], [`RepairError::TakenBack`] where a copy is not what was copied, those of the
+    /// storage.
+    pub fn prepare(
+        &self,
+        storage: &dyn WriteStorage,
+        plan: &Plan,
+        stop: Option<&AtomicBool>,
+    ) -> Result<(), RepairError> {
         storage.create_dir(&self.dir)?;
+        let preparing = self.dir.join(PREPARING);
+        storage.create(&preparing, b"")?;
+        storage.sync_dir(&self.dir)?;
+        let record = Record::of(storage, plan, &|| stop.is_some_and(|stop| stop.load(Ordering::Relaxed)))?;
         let cuts = plan.steps.iter().any(|step| matches!(step, Step::CutTail { .. }));
         if cuts && self.tails != self.dir {
             // Whole or not at all, and before what it leads to.
@@ -140,7 +182,7 @@ impl Journal {
             storage.create_dir(&self.tails)?;
             storage.sync_dir(self.tails.parent().unwrap_or(Path::new(".")))?;
         }
-        for (at, step) in plan.steps.iter().enumerate() {
+        for (at, (step, kept)) in plan.steps.iter().zip(&record.kept).enumerate() {
             match step {
                 Step::Replace { new, old, file } => {
                     let path = self.new_file(at);
@@ -156,24 +198,28 @@ impl Journal {
                     let path = self.kept_file(at, step);
                     storage.copy_tail(file, *to, &path)?;
                     storage.sync(&path)?;
+                    if let Some(trouble) = kept.as_ref().and_then(|kept| kept.trouble(storage, &path).transpose()) {
+                        return Err(RepairError::TakenBack { why: trouble?.to_string() });
+                    }
                 }
             }
         }
         if cuts && self.tails != self.dir {
             storage.sync_dir(&self.tails)?;
         }
-        let recorded = Recorded { layout: LAYOUT, plan: plan.clone() };
+        let recorded = Recorded { layout: LAYOUT, digest: Recorded::digest_of(&record), change: record };
         self.write(storage, &recorded, PLAN_IN_THE_MAKING, PLAN)?;
         if let Some(parent) = self.dir.parent() {
             storage.sync_dir(parent)?;
         }
-        Ok(())
+        storage.remove(&preparing)?;
+        Ok(storage.sync_dir(&self.dir)?)
     }
 
     /// Says that all steps are taken, and what the files are now.
     ///
     /// Errors: those of the storage.
-    pub fn finish(&self, storage: &dyn WriteStorage, now: &[Option<Fingerprint>]) -> Result<(), RepairError> {
+    pub fn finish(&self, storage: &dyn WriteStorage, now: &[Option<FileId>]) -> Result<(), RepairError> {
         self.write(storage, &now, FINISHED_IN_THE_MAKING, FINISHED)
     }
 
@@ -191,19 +237,52 @@ impl Journal {
     pub fn progress(&self, storage: &dyn WriteStorage) -> Result<Progress, RepairError> {
         let names = storage.list(&self.dir)?;
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
-        if !has(PLAN) {
+        if has(DISCARDING) {
+            return Ok(Progress::Discarding);
+        }
+        if has(PREPARING) || names.is_empty() {
             return Ok(Progress::Prepared);
         }
-        let Recorded { layout, mut plan } = self.read(storage, PLAN)?;
+        if let Some(why) = &self.bad_tails {
+            return Err(self.bad(why.clone()));
+        }
+        if !has(PLAN) {
+            return Err(self.bad(format!("its file {PLAN} is missing")));
+        }
+        let Recorded { layout, digest, mut change } = self.read(storage, PLAN)?;
         if layout != LAYOUT {
             return Err(self.bad(format!("it has layout {layout}, this release knows {LAYOUT}")));
         }
-        self.locate(&mut plan)?;
-        let plan = Box::new(plan);
+        if digest != Recorded::digest_of(&change) || change.kept.len() != change.plan.steps.len() {
+            return Err(self.bad(format!("its file {PLAN} was altered")));
+        }
+        self.locate(&mut change.plan)?;
+        let change = Box::new(change);
         Ok(match has(FINISHED) {
-            true => Progress::Finished(plan, self.read(storage, FINISHED)?),
-            false => Progress::Interrupted(plan),
+            true => Progress::Finished(change, self.read(storage, FINISHED).unwrap_or_default()),
+            false => Progress::Interrupted(change),
         })
+    }
+
+    /// The files that are kept, by path, with their sizes in bytes: what is lost with the undo data.
+    ///
+    /// Errors: those of the storage.
+    pub fn kept_files(&self, storage: &dyn WriteStorage) -> Result<Vec<(PathBuf, u64)>, RepairError> {
+        let mut dirs = vec![&self.dir];
+        dirs.extend((self.tails != self.dir).then_some(&self.tails));
+        let mut found = Vec::new();
+        for dir in dirs {
+            for name in storage.list(dir)? {
+                let is_own = [PLAN, TAILS, PREPARING, FINISHED, DISCARDING].iter().any(|own| name == **own);
+                let path = dir.join(&name);
+                if let (false, false, Found::File(id)) =
+                    (is_own, path.extension().is_some_and(|it| it == "new"), storage.look(&path)?)
+                {
+                    found.push((path, id.size_in_bytes));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Whether all files are of the partition or its log dir. No others are touched, now or when it is undone.
@@ -249,6 +328,13 @@ impl Journal {
         if storage.look(&self.dir)? == Found::Nothing {
             return Ok(());
         }
+        let names = storage.list(&self.dir)?;
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        if has(PLAN) && !has(PREPARING) && !has(DISCARDING) {
+            // A second name takes no space: what is discarded may have filled the disk.
+            storage.link(&self.dir.join(PLAN), &self.dir.join(DISCARDING))?;
+            storage.sync_dir(&self.dir)?;
+        }
         if self.tails != self.dir && storage.look(&self.tails)? != Found::Nothing {
             for name in storage.list(&self.tails)? {
                 storage.remove(&self.tails.join(name))?;
@@ -256,14 +342,14 @@ impl Journal {
             storage.remove_dir(&self.tails)?;
             storage.sync_dir(self.tails.parent().unwrap_or(Path::new(".")))?;
         }
-        // The plan goes last: as long as it is there, the rest may be asked for.
-        let names = storage.list(&self.dir)?;
-        let (plan, rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name == PLAN);
+        // The mark goes last: as long as it is there, nobody asks for the rest.
+        let is_mark = |name: &OsString| name == DISCARDING || name == PREPARING;
+        let (marks, rest): (Vec<_>, Vec<_>) = storage.list(&self.dir)?.into_iter().partition(is_mark);
         for name in rest {
             storage.remove(&self.dir.join(name))?;
         }
         storage.sync_dir(&self.dir)?;
-        for name in plan {
+        for name in marks {
             storage.remove(&self.dir.join(name))?;
         }
         storage.remove_dir(&self.dir)?;
@@ -300,7 +386,7 @@ impl Journal {
 
     fn read<T: for<'de> Deserialize<'de>>(&self, storage: &dyn WriteStorage, name: &str) -> Result<T, RepairError> {
         let bytes = storage.read_from(&self.dir.join(name), 0)?;
-        serde_json::from_slice(&bytes).map_err(|error| self.bad(format!("{name}: {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| self.bad(format!("its file {name}: {error}")))
     }
 
     fn bad(&self, why: String) -> RepairError {

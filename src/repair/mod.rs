@@ -11,14 +11,21 @@
 pub mod apply;
 pub mod divergence;
 pub mod journal;
+pub mod kept;
 pub mod plan;
 pub mod rebuild;
 pub mod truncate;
 pub mod undo;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use kept::Obstacle;
 
 use crate::store::StoreError;
+
+/// The most obstacles that a message names.
+const MOST_TOLD: usize = 8;
 
 /// Why nothing was changed, or not everything.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +77,30 @@ pub enum RepairError {
         /// What is wrong with it.
         why: String,
     },
+    /// A change cannot be undone as things are. Nothing was touched.
+    #[error("{} cannot be undone: {}", .undo_dir.display(), some(.obstacles))]
+    CannotUndo {
+        /// Its undo data.
+        undo_dir: PathBuf,
+        /// All that stands against it.
+        obstacles: Vec<Obstacle>,
+    },
+    /// Everything was put back, and some of it is not what it was. The undo data stays.
+    #[error("{} is not what it was", .path.display())]
+    NotRestored {
+        /// The file.
+        path: PathBuf,
+        /// The undo data.
+        undo_dir: PathBuf,
+    },
+    /// What undo data keeps may be the only copy.
+    #[error("{} may keep the only copy of {}", .undo_dir.display(), sizes(.files))]
+    OnlyCopy {
+        /// The undo data.
+        undo_dir: PathBuf,
+        /// The files that it keeps, with their sizes in bytes.
+        files: Vec<(PathBuf, u64)>,
+    },
     /// What was done did not bring what it should; it was taken back.
     #[error("taken back: {why}")]
     TakenBack {
@@ -101,12 +132,77 @@ impl RepairError {
             )),
             Self::UndoDirInLogDir { .. } => Some("give a directory elsewhere with --undo-dir".to_owned()),
             Self::NoSpace { .. } => Some("free some, or give another place with --undo-dir".to_owned()),
-            Self::Unfinished { undo_dir } | Self::BadJournal { undo_dir, .. } => {
+            Self::Unfinished { undo_dir } => {
                 Some(format!("roll it back first: kfsck undo --apply {}", undo_dir.display()))
             }
+            Self::BadJournal { undo_dir, .. } => Some(format!(
+                "nothing was touched; bring the file back from a copy of the undo data and try again. {}",
+                giving_up(undo_dir)
+            )),
+            Self::CannotUndo { undo_dir, obstacles } => Some(what_to_do(undo_dir, obstacles)),
+            Self::NotRestored { .. } => Some(
+                "the undo data is kept; look for what is wrong with the disk, then kfsck undo --apply again".to_owned(),
+            ),
+            Self::OnlyCopy { undo_dir, .. } => Some(format!("nothing was removed. {}", giving_up(undo_dir))),
             Self::Stopped => None,
             Self::TakenBack { .. } => Some("everything is as it was before".to_owned()),
             Self::Stuck { .. } => Some("try kfsck undo --apply once the cause is mended".to_owned()),
         }
     }
+}
+
+/// The first obstacles, in words.
+fn some(obstacles: &[Obstacle]) -> String {
+    let mut words: Vec<_> = obstacles.iter().take(MOST_TOLD).map(Obstacle::to_string).collect();
+    let more = obstacles.len().saturating_sub(MOST_TOLD);
+    words.extend((more > 0).then(|| format!("{more} more")));
+    words.join("; ")
+}
+
+fn sizes(files: &[(PathBuf, u64)]) -> String {
+    if files.is_empty() {
+        return "what was there before".to_owned();
+    }
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let words: Vec<_> = files.iter().map(|(path, bytes)| format!("{} ({bytes} bytes)", name(path))).collect();
+    words.join(", ")
+}
+
+fn giving_up(undo_dir: &Path) -> String {
+    let dir = undo_dir.display();
+    format!(
+        "What it keeps of logs can be read: kfsck dump-log {dir}. To give all of it up for good: \
+         kfsck undo --discard --apply --allow-data-loss {dir}"
+    )
+}
+
+/// What removes the obstacles, so that undoing can be tried again.
+fn what_to_do(undo_dir: &Path, obstacles: &[Obstacle]) -> String {
+    let newer: BTreeSet<_> = obstacles
+        .iter()
+        .filter_map(|obstacle| match obstacle {
+            Obstacle::NewerChange { undo_dir, .. } => Some((undo_dir.file_name(), undo_dir)),
+            _ => None,
+        })
+        .collect();
+    if !newer.is_empty() {
+        let command = |(_, dir): &(_, &PathBuf)| format!("kfsck undo --apply {}", dir.display());
+        let commands: Vec<_> = newer.iter().rev().map(command).collect();
+        return format!("nothing was touched; undo what is newer first: {}", commands.join(", then "));
+    }
+    let is_about_undo_data =
+        |it: &Obstacle| matches!(it, Obstacle::Missing(_) | Obstacle::Size { .. } | Obstacle::Altered(_));
+    let is_new = |it: &Obstacle| matches!(it, Obstacle::New(_));
+    let has_changed = |it: &Obstacle| matches!(it, Obstacle::Changed(_));
+    let mut ways = Vec::new();
+    if obstacles.iter().any(is_about_undo_data) {
+        ways.push("bring back what is wrong in the undo data");
+    }
+    if obstacles.iter().any(is_new) {
+        ways.push("move away what is new");
+    }
+    if obstacles.iter().any(has_changed) {
+        ways.push("bring back what the change had left");
+    }
+    format!("nothing was touched; {} and try again. {}", ways.join(", "), giving_up(undo_dir))
 }

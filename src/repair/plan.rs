@@ -13,6 +13,9 @@ use crate::store::write::{FileId, FileMeta, Found, WriteStorage};
 /// Up to this size the content of a file belongs to its fingerprint, in bytes.
 const SMALL: u64 = 1 << 20;
 
+/// How many bytes of a large file are read at once.
+pub(super) const READ_AT_ONCE: usize = 1 << 20;
+
 /// A change to one partition: what must hold before, the steps, and what is lost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -132,7 +135,29 @@ impl Loss {
 
 /// SHA-256 in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of the bytes of a file from `from` up to `to` (exclusive), or to its end, in hexadecimal.
+///
+/// Errors: those of the storage.
+pub fn digest_of(storage: &dyn WriteStorage, path: &Path, from: u64, to: u64) -> Result<String, StoreError> {
+    let mut hash = Sha256::new();
+    let mut at = from;
+    while at < to {
+        let length = usize::try_from(to - at).unwrap_or(usize::MAX).min(READ_AT_ONCE);
+        let bytes = storage.read_at(path, at, length)?;
+        if bytes.is_empty() {
+            break;
+        }
+        at += bytes.len() as u64;
+        hash.update(&bytes);
+    }
+    Ok(hexadecimal(&hash.finalize()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -159,12 +184,6 @@ impl Fingerprint {
                 Ok(Some(Self { id, digest }))
             }
         }
-    }
-
-    /// Whether `now` is the same file with the same content. A second name, or the loss of one, changes nothing.
-    pub fn is_still(&self, now: &Self) -> bool {
-        let essence = |print: &Self| FileId { links: 0, changed: (0, 0), ..print.id };
-        essence(self) == essence(now) && self.digest == now.digest
     }
 }
 

@@ -78,6 +78,15 @@ pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_com
     reporter.words(out, None, format!("  done; to take it back: {undo_command}").as_bytes());
 }
 
+/// Appends the commands that take several changes back, the newest first: they may share files.
+pub fn how_to_take_back(reporter: &mut Reporter, out: &mut Vec<u8>, undo_commands: &[String]) {
+    if undo_commands.len() < 2 || reporter.format() == super::reporter::Format::Json {
+        return;
+    }
+    reporter.words(out, None, b"to take all of it back, newest first:");
+    undo_commands.iter().rev().for_each(|command| reporter.words(out, None, format!("  {command}").as_bytes()));
+}
+
 /// What is known of undo data.
 #[derive(Clone, Copy, Debug)]
 pub struct UndoWords<'a> {
@@ -85,7 +94,7 @@ pub struct UndoWords<'a> {
     pub partition: &'a Path,
     /// The directory with the undo data.
     pub undo_dir: &'a Path,
-    /// `finished`, `interrupted`, `prepared`, or `unreadable`.
+    /// `finished`, `interrupted`, `prepared`, `discarding`, or `unreadable`.
     pub state: &'a str,
     /// The change, where it was begun.
     pub plan: Option<&'a Plan>,
@@ -117,14 +126,23 @@ pub fn undo(reporter: &mut Reporter, out: &mut Vec<u8>, undo: UndoWords<'_>) {
 
 fn undo_sentence(undo: &UndoWords<'_>) -> &'static str {
     match (undo.outcome, undo.state) {
+        ("restored" | "discarded", "discarding") => "the rest of it is removed",
+        ("restores" | "discards", "discarding") => "not needed any more; to be removed",
         ("restored", _) => "as it was before",
+        ("discarded", "prepared") => "removed: nothing had been changed",
+        ("discarded", "interrupted") => "removed: what was done of the change stays",
+        ("discarded", "unreadable") => "removed: what it kept is gone",
         ("discarded", _) => "removed: the change stays",
         ("restores", "prepared") => "nothing was changed yet; to be removed",
         ("restores", "interrupted") => "interrupted; to be rolled back",
         ("restores", _) => "to be brought back as it was before",
+        ("discards", "prepared") => "nothing was changed yet; to be removed",
+        ("discards", "interrupted") => "to be removed: what was done of the change stays for good",
+        ("discards", "unreadable") => "to be removed: what it keeps is gone for good",
         ("discards", _) => "to be removed: the change stays for good",
         (_, "prepared") => "nothing was changed yet",
         (_, "interrupted") => "interrupted",
+        (_, "discarding") => "not needed any more",
         (_, "unreadable") => "cannot be read",
         _ => "can be taken back",
     }

@@ -64,6 +64,8 @@ pub trait WriteStorage {
     fn list(&self, dir: &Path) -> Result<Vec<OsString>, StoreError>;
     /// All bytes of a regular file from `position` on.
     fn read_from(&self, path: &Path, position: u64) -> Result<Vec<u8>, StoreError>;
+    /// The bytes of a regular file from `position` on, `length` of them or as many as there are.
+    fn read_at(&self, path: &Path, position: u64, length: usize) -> Result<Vec<u8>, StoreError>;
     /// Makes a directory, with the owner and the permissions of the one that it is in.
     fn create_dir(&self, dir: &Path) -> Result<(), StoreError>;
     /// Makes a file that is not there yet, with all its bytes. An incomplete one may be left where it fails.
@@ -106,6 +108,11 @@ fn system_time((seconds, nanoseconds): (i64, u32)) -> SystemTime {
 }
 
 impl FileId {
+    /// Whether this and `other` are names of one file.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     fn of(metadata: &fs::Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -181,6 +188,15 @@ impl WriteStorage for Disk {
         let file = open_itself(path, OpenOptions::new().read(true), "open")?;
         let len = file.metadata().map_err(|source| StoreError::io("read", path, source))?.len();
         let mut bytes = vec![0; usize::try_from(len.saturating_sub(position)).unwrap_or(usize::MAX)];
+        file::read_exact_at(&file, path, &mut bytes, position, len)?;
+        Ok(bytes)
+    }
+
+    fn read_at(&self, path: &Path, position: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        let file = open_itself(path, OpenOptions::new().read(true), "open")?;
+        let len = file.metadata().map_err(|source| StoreError::io("read", path, source))?.len();
+        let there = usize::try_from(len.saturating_sub(position)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(there)];
         file::read_exact_at(&file, path, &mut bytes, position, len)?;
         Ok(bytes)
     }

@@ -44,6 +44,8 @@ enum Change {
 #[derive(Clone, Debug)]
 struct Inode {
     number: u64,
+    /// How often it was changed.
+    changes: i64,
     durable: Content,
     pending: Vec<Change>,
 }
@@ -157,7 +159,7 @@ impl SimDisk {
             let mut state = self.state.borrow_mut();
             let at = state.inodes.len();
             let durable = Content { bytes: fs::read(&path).unwrap(), meta };
-            state.inodes.push(Inode { number: at as u64 + 1, durable, pending: Vec::new() });
+            state.inodes.push(Inode { number: at as u64 + 1, changes: 0, durable, pending: Vec::new() });
             directory.durable.insert(path.file_name().unwrap().to_owned(), at);
         }
         self.state.borrow_mut().dirs.insert(dir.to_owned(), directory);
@@ -309,7 +311,9 @@ impl SimDisk {
     }
 
     fn change(&self, inode: usize, change: Change) {
-        self.state.borrow_mut().inodes[inode].pending.push(change);
+        let inode = &mut self.state.borrow_mut().inodes[inode];
+        inode.changes += 1;
+        inode.pending.push(change);
     }
 
     fn make(&self, path: &Path, bytes: &[u8]) {
@@ -318,7 +322,7 @@ impl SimDisk {
             let number = state.inodes.len() as u64 + 1;
             let meta = FileMeta { uid: 0, gid: 0, mode: 0o600, modified: (number as i64, 0) };
             let durable = Content { bytes: Vec::new(), meta };
-            state.inodes.push(Inode { number, durable, pending: vec![Change::WriteAt(0, bytes.to_vec())] });
+            state.inodes.push(Inode { number, changes: 0, durable, pending: vec![Change::WriteAt(0, bytes.to_vec())] });
             state.inodes.len() - 1
         };
         self.name(path, Some(inode));
@@ -340,7 +344,7 @@ impl WriteStorage for SimDisk {
             links: names as u64,
             size_in_bytes: content.bytes.len() as u64,
             meta: content.meta,
-            changed: (0, 0),
+            changed: (state.inodes[at].changes, 0),
         }))
     }
 
@@ -357,6 +361,12 @@ impl WriteStorage for SimDisk {
     fn read_from(&self, path: &Path, position: u64) -> Result<Vec<u8>, StoreError> {
         let at = self.inode(path)?;
         Ok(self.state.borrow().inodes[at].current().bytes.split_off(position as usize))
+    }
+
+    fn read_at(&self, path: &Path, position: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.inode(path).map(|at| self.state.borrow().inodes[at].current().bytes)?;
+        let from = bytes.len().min(position as usize);
+        Ok(bytes[from..bytes.len().min(from + length)].to_vec())
     }
 
     fn create_dir(&self, dir: &Path) -> Result<(), StoreError> {
@@ -502,7 +512,7 @@ pub fn faults_and_crashes(
                     finished += 1;
                     assert_eq!(without_undo_data(&found), after);
                 }
-                Progress::Prepared | Progress::Interrupted(_) => {
+                Progress::Prepared | Progress::Interrupted(_) | Progress::Discarding => {
                     undo(&found, journal).unwrap();
                     assert_eq!(found.tree(), before, "crash before operation {at}");
                 }
