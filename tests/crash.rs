@@ -166,6 +166,101 @@ fn a_finished_change_is_undone_whole_also_after_a_crash_in_that() {
 }
 
 #[test]
+fn whatever_operation_of_undoing_fails_it_can_be_repeated() {
+    let (_dir, disk, plan) = world();
+    let before = disk.tree();
+    applied(&disk, &plan).unwrap();
+    let whole = disk.failing_at(usize::MAX, Fault::Crash);
+    undo(&whole, &journal(&plan)).unwrap();
+    let (operations, mut garbled) = (whole.operations(), 0);
+    assert!(operations > 20, "{operations}");
+    for at in 0..operations {
+        for code in [nix::libc::ENOSPC, nix::libc::EIO, nix::libc::EROFS, nix::libc::EACCES] {
+            let failing = disk.failing_at(at, Fault::Errno(code));
+            assert!(undo(&failing, &journal(&plan)).is_err(), "{at}");
+            undo(&failing, &journal(&plan)).unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert_eq!(failing.tree(), before, "{at}");
+        }
+        let lying = disk.failing_at(at, Fault::Garble);
+        if let Err(error) = undo(&lying, &journal(&plan)) {
+            assert!(matches!(error, RepairError::NotRestored { .. }), "{error}");
+            garbled += 1;
+            undo(&lying, &journal(&plan)).unwrap_or_else(|error| panic!("garbled at {at}: {error}"));
+        }
+        assert_eq!(lying.tree(), before, "garbled at {at}");
+    }
+    assert_eq!(garbled, 1);
+}
+
+#[test]
+fn whatever_is_missing_or_altered_undoing_brings_everything_back_or_touches_nothing() {
+    let (_dir, disk, plan) = world();
+    let before = files(&disk);
+    let whole = disk.failing_at(usize::MAX, Fault::Crash);
+    applied(&whole, &plan).unwrap();
+    let finished = whole.failing_at(usize::MAX, Fault::Crash);
+    undo(&whole, &journal(&plan)).unwrap();
+    let (mut seen, mut refused, mut undone) = (HashSet::new(), 0, 0);
+    // After a crash at any operation of the change, or of undoing it.
+    for at in 0..whole.operations() {
+        let crashed = disk.failing_at(at, Fault::Crash);
+        let in_undoing = finished.failing_at(at, Fault::Crash);
+        let _ = (applied(&crashed, &plan), undo(&in_undoing, &journal(&plan)));
+        let disks = [crashed.after_crash(), in_undoing.after_crash()].into_iter().flatten();
+        // Neither all of them, nor all alike.
+        for found in disks.filter(|found| found.is_new(&mut seen)).step_by(3) {
+            for (path, (bytes, _)) in found.tree().into_iter().filter(|(path, _)| is_undo_data(path)) {
+                for way in ["remove", "cut", "alter"] {
+                    let spoilt = found.failing_at(usize::MAX, Fault::Crash);
+                    if !spoil(&spoilt, &path, &bytes, way) {
+                        continue;
+                    }
+                    let as_spoilt = spoilt.tree();
+                    // Before anything was changed, and once all is back and was read again, two names of one file are
+                    // only that.
+                    let progress = found_journal(&spoilt, &plan).progress(&spoilt);
+                    let expected = match progress {
+                        Ok(Progress::Prepared | Progress::Discarding) => files(&spoilt),
+                        _ => before.clone(),
+                    };
+                    let context = format!("{way} {} at {at}", path.display());
+                    match undo(&spoilt, &found_journal(&spoilt, &plan)) {
+                        Ok(()) => {
+                            undone += 1;
+                            assert_eq!(files(&spoilt), expected, "{context}");
+                        }
+                        Err(RepairError::CannotUndo { .. } | RepairError::BadJournal { .. }) => {
+                            refused += 1;
+                            assert_eq!(spoilt.tree(), as_spoilt, "{context}");
+                        }
+                        Err(error) => panic!("{context}: {error}"),
+                    }
+                }
+            }
+        }
+    }
+    println!("{} disks, spoilt: {refused} refused, {undone} undone all the same", seen.len());
+    assert!(refused > 500 && undone > 500, "{refused} {undone}");
+}
+
+/// Spoils a file. `false` where that changes nothing.
+fn spoil(disk: &SimDisk, path: &Path, bytes: &[u8], way: &str) -> bool {
+    let middle = bytes.len() as u64 / 2;
+    match way {
+        "remove" => disk.remove(path).unwrap(),
+        _ if bytes.is_empty() => return false,
+        "cut" => disk.cut(path, middle).unwrap(),
+        _ => {
+            let other = path.with_extension("other");
+            disk.create(&other, b"~").unwrap();
+            disk.paste_tail(&other, path, middle).unwrap();
+            disk.remove(&other).unwrap();
+        }
+    }
+    true
+}
+
+#[test]
 fn whatever_operation_fails_everything_is_taken_back() {
     let (_dir, disk, plan) = world();
     let before = disk.tree();

@@ -133,6 +133,22 @@ fn an_interrupted_undo_that_misses_something_can_be_repeated_once_it_is_back() {
 }
 
 #[test]
+fn an_interrupted_change_is_given_up_only_by_a_word() {
+    let (_dir, path) = loose_copy(MIXED);
+    let undo_dir = cut(&path, "7", &[]);
+    let after = tree(&path);
+    fs::remove_file(undo_dir.join("finished")).unwrap();
+    fs::remove_file(undo_dir.join("00000000000000000011.log")).unwrap();
+    is_refused(&path, "00000000000000000011.log is missing");
+    let said = run("undo", &["--discard", "--apply"], &path);
+    assert_eq!(said.status, Some(8), "{}", said.all());
+    assert!(said.stderr.contains("only copy") && said.stderr.contains("00000000000000000025.log"), "{}", said.all());
+    assert_eq!(run("undo", &["--discard", "--apply", "--allow-data-loss"], &path).status, Some(1));
+    assert!(undo_dirs(&path).is_empty() && tree(&path) == after);
+    assert_eq!(run("rebuild-index", &["--apply"], &path).status, Some(0));
+}
+
+#[test]
 fn without_a_readable_plan_nothing_is_touched_and_giving_it_up_takes_a_word() {
     let spoil: [(&str, fn(&Path)); 3] = [
         ("missing", |plan| fs::remove_file(plan).unwrap()),

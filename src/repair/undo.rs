@@ -41,7 +41,7 @@ pub fn undo(storage: &dyn WriteStorage, journal: &Journal) -> Result<(), RepairE
             journal.reopen(storage)?;
         }
         take_back(storage, journal, record, &states)?;
-        check_restored(storage, journal, record)?;
+        check_restored(storage, journal, record, &states)?;
     }
     journal.discard(storage)
 }
@@ -268,9 +268,19 @@ fn set_meta(storage: &dyn WriteStorage, file: &Path, old: &Fingerprint) -> Resul
 }
 
 /// Reads what was brought back: it must be what it was.
-fn check_restored(storage: &dyn WriteStorage, journal: &Journal, record: &Record) -> Result<(), RepairError> {
-    for (step, kept) in record.plan.steps.iter().zip(&record.kept) {
+fn check_restored(
+    storage: &dyn WriteStorage,
+    journal: &Journal,
+    record: &Record,
+    states: &[State],
+) -> Result<(), RepairError> {
+    for ((step, kept), state) in record.plan.steps.iter().zip(&record.kept).zip(states) {
         if state_of(storage, step, kept.as_ref(), None)? != State::Before {
+            if let (Step::CutTail { file, to, .. }, State::Taken) = (step, state) {
+                // What was written wrongly must not be taken for somebody's records the next time.
+                storage.cut(file, *to)?;
+                storage.sync(file)?;
+            }
             let (path, undo_dir) = (step.file().to_owned(), journal.dir.clone());
             return Err(RepairError::NotRestored { path, undo_dir });
         }

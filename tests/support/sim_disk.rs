@@ -26,6 +26,8 @@ pub enum Fault {
     Crash,
     /// The operation fails with this code of the system; a write has then been done half. All later ones work.
     Errno(i32),
+    /// Other bytes are written than should be, and nobody says so.
+    Garble,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -390,7 +392,10 @@ impl WriteStorage for SimDisk {
     }
 
     fn paste_tail(&self, tail: &Path, path: &Path, position: u64) -> Result<(), StoreError> {
-        let (bytes, at) = (self.read_from(tail, 0)?, self.inode(path)?);
+        let (mut bytes, at) = (self.read_from(tail, 0)?, self.inode(path)?);
+        if self.fault == Some((self.operations(), Fault::Garble)) {
+            bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+        }
         let half = bytes[..bytes.len() / 2].to_vec();
         self.begin_write(path, || self.change(at, Change::WriteAt(position, half)))?;
         self.change(at, Change::WriteAt(position, bytes));
