@@ -229,6 +229,7 @@ Register-ArgumentCompleter -Native -CommandName 'kfsck' -ScriptBlock {
             [CompletionResult]::new('--apply', '--apply', [CompletionResultType]::ParameterName, 'Do it: without, what would be done is printed and nothing is touched')
             [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'List all undo data and change nothing')
             [CompletionResult]::new('--discard', '--discard', [CompletionResultType]::ParameterName, 'Remove undo data of changes that are to stay; they cannot be taken back then')
+            [CompletionResult]::new('--allow-data-loss', '--allow-data-loss', [CompletionResultType]::ParameterName, 'With --discard: also where the undo data may be the only copy of what it keeps, because the change was interrupted or its plan cannot be read')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'No remarks on standard error, errors only')

@@ -723,7 +723,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__undo)
-            opts="-t -f -v -q -h --apply --list --discard --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
+            opts="-t -f -v -q -h --apply --list --discard --allow-data-loss --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

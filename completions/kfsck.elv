@@ -218,6 +218,7 @@ set edit:completion:arg-completer[kfsck] = {|@words|
             cand --apply 'Do it: without, what would be done is printed and nothing is touched'
             cand --list 'List all undo data and change nothing'
             cand --discard 'Remove undo data of changes that are to stay; they cannot be taken back then'
+            cand --allow-data-loss 'With --discard: also where the undo data may be the only copy of what it keeps, because the change was interrupted or its plan cannot be read'
             cand -v 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
             cand --verbose 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
             cand -q 'No remarks on standard error, errors only'

@@ -238,6 +238,7 @@ never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l apply -d 'Do it: without, what would be done is printed and nothing is touched'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l list -d 'List all undo data and change nothing'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l discard -d 'Remove undo data of changes that are to stay; they cannot be taken back then'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l allow-data-loss -d 'With --discard: also where the undo data may be the only copy of what it keeps, because the change was interrupted or its plan cannot be read'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s h -l help -d 'Print help'

@@ -80,6 +80,16 @@ fn undo_data_that_is_kept_elsewhere_and_gone_is_missed_before_anything_is_touche
     let said = is_refused(&path, "00000000000000000025.log");
     assert!(said.stderr.contains("elsewhere") && said.stderr.contains("is missing"), "{}", said.all());
     fs::rename(&gone, &elsewhere).unwrap();
+    let pointer = undo_dirs(&path).remove(0).join("tails");
+    let place = fs::read(&pointer).unwrap();
+    for altered in [None, Some(dir.path().join("elsewhere")), Some(dir.path().join(name(&undo_dirs(&path)[0])))] {
+        fs::remove_file(&pointer).unwrap();
+        if let Some(altered) = altered {
+            fs::write(&pointer, altered.to_str().unwrap()).unwrap();
+        }
+        is_refused(&path, "tails");
+        fs::write(&pointer, &place).unwrap();
+    }
     is_undone(&path, &before, "back again");
 }
 
@@ -148,9 +158,12 @@ fn an_interrupted_change_is_given_up_only_by_a_word() {
     assert_eq!(run("rebuild-index", &["--apply"], &path).status, Some(0));
 }
 
+/// Makes a file unusable.
+type Spoil = fn(&Path);
+
 #[test]
 fn without_a_readable_plan_nothing_is_touched_and_giving_it_up_takes_a_word() {
-    let spoil: [(&str, fn(&Path)); 3] = [
+    let spoil: [(&str, Spoil); 3] = [
         ("missing", |plan| fs::remove_file(plan).unwrap()),
         ("short", |plan| OpenOptions::new().write(true).open(plan).unwrap().set_len(300).unwrap()),
         ("altered", |plan| {
@@ -328,6 +341,10 @@ fn of_partitions_that_share_a_checkpoint_the_older_change_names_the_newer_one_to
     assert_eq!(said.status, Some(8), "{}", said.all());
     assert!(said.stderr.contains(&format!("kfsck undo --apply {}", newer.display())), "{}", said.all());
     assert!(said.stderr.contains("newer") && tree(&path) == before, "{}", said.all());
+    // Of the whole log dir they are taken back in the right order.
+    let dry = run("undo", &["-f", "json"], &path);
+    let dirs: Vec<_> = dry.rows("undo").iter().map(|row| PathBuf::from(row["undoDir"].as_str().unwrap())).collect();
+    assert_eq!((dry.status, dirs), (Some(4), vec![newer.clone(), older.clone()]), "{}", dry.all());
     assert_eq!(run("undo", &["--apply"], &newer).status, Some(1));
     assert_eq!(run("undo", &["--apply"], &older).status, Some(1));
 }

@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::signals;
 use crate::repair::RepairError;
 use crate::repair::journal::{Journal, Progress, UNDO_DIR_PREFIX};
+use crate::repair::kept::Obstacle;
 use crate::repair::plan::Plan;
 use crate::repair::undo::{check, undo};
 use crate::report::change::{self, UndoWords};
@@ -76,7 +77,8 @@ Examples:
 /// Runs `undo`.
 pub(crate) fn run(args: &UndoArgs) -> Exit {
     let change_args = ChangeArgs::without_plan(args.apply);
-    let mut work = Work { args, run: Run::start(&args.common, "undo"), change: Change::new(&change_args) };
+    let run = Run::start(&args.common, "undo");
+    let mut work = Work { args, run, change: Change::new(&change_args), to_be_undone: Vec::new() };
     for path in &args.paths {
         if let Err(error) = work.path(path) {
             work.run.refused(&error.to_string(), error.hint().as_deref());
@@ -93,6 +95,8 @@ struct Work<'a> {
     args: &'a UndoArgs,
     run: Run,
     change: Change<'a>,
+    /// The undo data of changes that would be taken back.
+    to_be_undone: Vec<PathBuf>,
 }
 
 impl Work<'_> {
@@ -190,7 +194,11 @@ impl Work<'_> {
     fn take_back(&mut self, partition: &Path, journal: &Journal) -> Result<(), RepairError> {
         let progress = journal.progress(&Disk)?;
         if !self.args.apply {
-            check(&Disk, journal, &progress)?;
+            match check(&Disk, journal, &progress) {
+                Err(RepairError::CannotUndo { obstacles, .. }) if self.go_before(&obstacles) => {}
+                checked => checked?,
+            }
+            self.to_be_undone.push(journal.dir.clone());
             self.say(partition, journal, &progress, "restores");
             self.run.errors_left();
             return Ok(());
@@ -199,6 +207,14 @@ impl Work<'_> {
         self.say(partition, journal, &progress, "restored");
         self.run.corrected();
         Ok(())
+    }
+
+    /// Whether nothing is in the way but changes that this run would take back before.
+    fn go_before(&self, obstacles: &[Obstacle]) -> bool {
+        obstacles.iter().all(|obstacle| match obstacle {
+            Obstacle::NewerChanges { undo_dirs, .. } => undo_dirs.iter().all(|dir| self.to_be_undone.contains(dir)),
+            _ => false,
+        })
     }
 
     fn discard(&mut self, partition: &Path, journal: &Journal) -> Result<(), RepairError> {

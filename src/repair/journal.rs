@@ -173,9 +173,10 @@ impl Journal {
         let preparing = self.dir.join(PREPARING);
         storage.create(&preparing, b"")?;
         storage.sync_dir(&self.dir)?;
-        let record = Record::of(storage, plan, &|| stop.is_some_and(|stop| stop.load(Ordering::Relaxed)))?;
+        let mut record = Record::of(storage, plan, &|| stop.is_some_and(|stop| stop.load(Ordering::Relaxed)))?;
         let cuts = plan.steps.iter().any(|step| matches!(step, Step::CutTail { .. }));
         if cuts && self.tails != self.dir {
+            record.tails = Some(self.tails.to_string_lossy().into_owned());
             // Whole or not at all, and before what it leads to.
             self.write_bytes(storage, self.tails.as_os_str().as_encoded_bytes(), TAILS_IN_THE_MAKING, TAILS)?;
             storage.sync_dir(&plan.partition)?;
@@ -255,6 +256,9 @@ impl Journal {
         }
         if digest != Recorded::digest_of(&change) || change.kept.len() != change.plan.steps.len() {
             return Err(self.bad(format!("its file {PLAN} was altered")));
+        }
+        if let Some(tails) = change.tails.as_ref().filter(|tails| **tails != self.tails.to_string_lossy()) {
+            return Err(self.bad(format!("its file {TAILS} does not name {tails}")));
         }
         self.locate(&mut change.plan)?;
         let change = Box::new(change);

@@ -21,6 +21,8 @@ pub struct Record {
     pub kept: Vec<Option<Kept>>,
     /// The files of the partition that no step changes.
     pub others: Vec<Other>,
+    /// Where what is cut off logs is kept, if it is not with the rest.
+    pub tails: Option<String>,
 }
 
 /// What tells whether what a step has taken away is whole.
@@ -50,13 +52,13 @@ pub struct Other {
 /// Why a change cannot be undone as things are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// A newer change has changed the same file.
+    /// Newer changes have changed the same file.
     #[error("{} was changed again by a newer change", .file.display())]
-    NewerChange {
+    NewerChanges {
         /// The file.
         file: PathBuf,
-        /// The undo data of the newer change.
-        undo_dir: PathBuf,
+        /// The undo data of the newer changes, the newest first: the order in which they can be undone.
+        undo_dirs: Vec<PathBuf>,
     },
     /// A file is neither what the change made of it nor what it was before.
     #[error("{} has changed since", .0.display())]
@@ -94,7 +96,7 @@ impl Record {
             }
             kept.push(Kept::of(storage, step)?);
         }
-        Ok(Self { plan: plan.clone(), kept, others: Other::all_in(storage, plan)? })
+        Ok(Self { plan: plan.clone(), kept, others: Other::all_in(storage, plan)?, tails: None })
     }
 
     /// Whether bytes of logs go, so that what is brought back may contradict what was written since.

@@ -17,7 +17,6 @@ pub mod rebuild;
 pub mod truncate;
 pub mod undo;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use kept::Obstacle;
@@ -178,16 +177,15 @@ fn giving_up(undo_dir: &Path) -> String {
 
 /// What removes the obstacles, so that undoing can be tried again.
 fn what_to_do(undo_dir: &Path, obstacles: &[Obstacle]) -> String {
-    let newer: BTreeSet<_> = obstacles
-        .iter()
-        .filter_map(|obstacle| match obstacle {
-            Obstacle::NewerChange { undo_dir, .. } => Some((undo_dir.file_name(), undo_dir)),
-            _ => None,
-        })
-        .collect();
+    let newer = |obstacle: &Obstacle| match obstacle {
+        Obstacle::NewerChanges { undo_dirs, .. } => undo_dirs.clone(),
+        _ => Vec::new(),
+    };
+    let mut newer: Vec<_> = obstacles.iter().flat_map(newer).collect();
     if !newer.is_empty() {
-        let command = |(_, dir): &(_, &PathBuf)| format!("kfsck undo --apply {}", dir.display());
-        let commands: Vec<_> = newer.iter().rev().map(command).collect();
+        newer.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
+        newer.dedup();
+        let commands: Vec<_> = newer.iter().map(|dir| format!("kfsck undo --apply {}", dir.display())).collect();
         return format!("nothing was touched; undo what is newer first: {}", commands.join(", then "));
     }
     let is_about_undo_data =

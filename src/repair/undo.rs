@@ -88,7 +88,7 @@ fn states(storage: &dyn WriteStorage, journal: &Journal, progress: &Progress) ->
         states.push(state);
     }
     obstacles.extend(record.written_since(storage)?);
-    obstacles.sort_by_key(|obstacle| !matches!(obstacle, Obstacle::NewerChange { .. }));
+    obstacles.sort_by_key(|obstacle| !matches!(obstacle, Obstacle::NewerChanges { .. }));
     match obstacles.is_empty() {
         true => Ok(states),
         false => Err(RepairError::CannotUndo { undo_dir: journal.dir.clone(), obstacles }),
@@ -175,8 +175,8 @@ fn is_partly_back(
     Ok(true)
 }
 
-/// Why a file is not what the change has left: a newer change of the partition, or of another one in the log dir, has
-/// changed it again, or somebody else has.
+/// Why a file is not what the change has left: newer changes of the partition, or of others in the log dir, have changed
+/// it again, or somebody else has.
 fn newer_or_changed(storage: &dyn WriteStorage, journal: &Journal, file: &Path) -> Result<Obstacle, RepairError> {
     let partition = journal.dir.parent().unwrap_or(Path::new(""));
     let mut partitions = vec![partition.to_owned()];
@@ -191,16 +191,18 @@ fn newer_or_changed(storage: &dyn WriteStorage, journal: &Journal, file: &Path) 
             newer.extend(Journal::all_in(storage, &dir).unwrap_or_default());
         }
     }
-    newer.retain(|other| other.dir.file_name() > journal.dir.file_name());
-    // The newest first, which can be undone at once.
-    newer.sort_by(|a, b| b.dir.file_name().cmp(&a.dir.file_name()));
-    for other in newer {
-        let changes_it = |record: &Record| record.plan.steps.iter().any(|step| step.file() == file);
-        if other.progress(storage).is_ok_and(|progress| progress.record().is_some_and(changes_it)) {
-            return Ok(Obstacle::NewerChange { file: file.to_owned(), undo_dir: other.dir });
-        }
-    }
-    Ok(Obstacle::Changed(file.to_owned()))
+    let changes_it = |record: &Record| record.plan.steps.iter().any(|step| step.file() == file);
+    newer.retain(|other| {
+        other.dir.file_name() > journal.dir.file_name()
+            && other.progress(storage).is_ok_and(|progress| progress.record().is_some_and(changes_it))
+    });
+    let mut undo_dirs: Vec<_> = newer.into_iter().map(|other| other.dir).collect();
+    undo_dirs.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
+    undo_dirs.dedup();
+    Ok(match undo_dirs.is_empty() {
+        true => Obstacle::Changed(file.to_owned()),
+        false => Obstacle::NewerChanges { file: file.to_owned(), undo_dirs },
+    })
 }
 
 fn take_back(
