@@ -19,6 +19,7 @@ use kfsck::store::ReadPolicy;
 use kfsck::store::partition::{PartitionDir, PartitionName};
 use serde_json::Value;
 use support::changing::{Tree, log_dir_copy, loose_copy, run, tree, undo_all, undo_dirs};
+use support::kills::{Made, killed_at_any_moment};
 use support::sim_disk::{SimDisk, faults_and_crashes};
 use support::{Random, copy_partition, in_parallel, kfsck, report, scenario, scenarios, subdirectories, testdata};
 
@@ -388,6 +389,17 @@ fn crash_anywhere(disk: &SimDisk, plan: &Plan) {
         tried.finished
     );
     assert!(tried.disks > 300);
+}
+
+#[test]
+fn killed_at_any_moment_what_is_left_can_be_taken_back_or_is_done() {
+    let made = || {
+        let (dir, root) = log_dir_copy(&scenario("4.4.0", "transactions").log_dir(None, None));
+        let partition = root.join("txn-mixed-0");
+        Made { _dir: dir, root, partition }
+    };
+    // Two segments go, indexes and checkpoints are written anew, one log is cut.
+    killed_at_any_moment(made, COMMAND, &["--apply", "--allow-data-loss", "--to", "7"]);
 }
 
 #[test]
