@@ -373,7 +373,7 @@ fn after_a_crash_anywhere_there_is_the_log_before_or_the_log_after() {
     let dir = PartitionDir::read(&partition).unwrap();
     // With more steps there are many more disks: KFSCK_CUT_AT=24 for hundreds of thousands.
     let end = std::env::var("KFSCK_CUT_AT").ok().and_then(|text| text.parse().ok()).unwrap_or(33);
-    let cut = plan(&disk, &dir, &around, To::Offset(Offset(end))).unwrap();
+    let cut = plan(&disk, &dir, &around, To::Offset(Offset(end)), &|_| ()).unwrap();
     assert!(cut.plan.steps.len() >= 6, "{} steps", cut.plan.steps.len());
     crash_anywhere(&disk, &cut.plan);
 }

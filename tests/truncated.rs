@@ -102,7 +102,7 @@ fn as_judged(dir: &PartitionDir, one: &Judged) -> Result<(), String> {
     let checkpointed = Checkpointed { log_start_offset: Some(Offset(one.log_start)), ..Checkpointed::default() };
     let around =
         Around { log_dir: None, checkpointed, policy: ReadPolicy::default(), now_ms: 1_700_000_000_000, stop: None };
-    let cut = plan(&Disk, dir, &around, To::Offset(Offset(one.end))).map_err(|error| error.to_string())?;
+    let cut = plan(&Disk, dir, &around, To::Offset(Offset(one.end)), &|_| ()).map_err(|error| error.to_string())?;
     if one.reloaded != Some(cut.log_end_offset.0) {
         return Err(format!("log end {}, the next start says {:?}", cut.log_end_offset, one.reloaded));
     }
