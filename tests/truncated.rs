@@ -4,7 +4,7 @@
 //! `testdata/real`: loaded as after an orderly stop with the log start of their checkpoint, cut at `end` (an offset at
 //! which a batch ends) with the largest timestamps of their segments in memory, closed, producers not dropped for their
 //! age. Per cut: the digests of files that are other than before, the names of those that are gone, and the log end that
-//! the next start tells. `KFSCK_TRUNCATIONS` may name another file of this kind, with absolute paths.
+//! the next start tells. A target inside the batch that begins there has to lead to the same cut. `KFSCK_TRUNCATIONS` may name another file of this kind, with absolute paths.
 
 mod support;
 
@@ -14,9 +14,10 @@ use std::io::Read;
 use std::path::Path;
 
 use kfsck::format::Offset;
+use kfsck::format::batch::BatchHeader;
 use kfsck::format::file_name::FileKind;
 use kfsck::repair::plan::{Step, digest};
-use kfsck::repair::truncate::{Around, To, plan};
+use kfsck::repair::truncate::{Around, To, Truncation, plan};
 use kfsck::scan::checkpoints::Checkpointed;
 use kfsck::store::ReadPolicy;
 use kfsck::store::partition::PartitionDir;
@@ -56,7 +57,7 @@ fn what_is_left_is_what_kafka_leaves_elsewhere_too() {
 }
 
 fn compare(judged: Vec<Judged>, root: &Path, least: usize) {
-    let (mut cuts, mut differences) = (0, Vec::new());
+    let (mut cuts, mut inside, mut differences) = (0, 0, Vec::new());
     for one in &judged {
         if one.exc.is_some() {
             continue;
@@ -67,11 +68,15 @@ fn compare(judged: Vec<Judged>, root: &Path, least: usize) {
             continue;
         }
         cuts += 1;
-        if let Err(difference) = as_judged(&dir, one) {
-            differences.push(format!("{} at {}: {difference}", one.partition, one.end));
+        match as_judged(&dir, one) {
+            Ok(targets) => inside += targets,
+            Err(difference) => differences.push(format!("{} at {}: {difference}", one.partition, one.end)),
         }
     }
-    println!("{} of {cuts} cuts as Kafka's own", cuts - differences.len());
+    println!(
+        "{} of {cuts} cuts as Kafka's own; {inside} targets inside batches cut there too",
+        cuts - differences.len()
+    );
     let shown: Vec<_> = differences.iter().take(40).cloned().collect();
     assert!(differences.is_empty(), "{} of {cuts} differ:\n{}", differences.len(), shown.join("\n"));
     assert!(cuts >= least, "{cuts}");
@@ -98,7 +103,8 @@ fn is_padded(dir: &PartitionDir) -> bool {
     })
 }
 
-fn as_judged(dir: &PartitionDir, one: &Judged) -> Result<(), String> {
+/// Holds the plan against what was judged. How many targets inside the batch behind the end lead to it too.
+fn as_judged(dir: &PartitionDir, one: &Judged) -> Result<usize, String> {
     let checkpointed = Checkpointed { log_start_offset: Some(Offset(one.log_start)), ..Checkpointed::default() };
     let around =
         Around { log_dir: None, checkpointed, policy: ReadPolicy::default(), now_ms: 1_700_000_000_000, stop: None };
@@ -108,7 +114,7 @@ fn as_judged(dir: &PartitionDir, one: &Judged) -> Result<(), String> {
     }
     if cut.plan.steps.is_empty() {
         // What the classes change then is what any start changes.
-        return Ok(());
+        return Ok(0);
     }
     let name = |step: &Step| step.file().file_name().unwrap().to_str().unwrap().to_owned();
     let mut changed = BTreeMap::new();
@@ -144,5 +150,27 @@ fn as_judged(dir: &PartitionDir, one: &Judged) -> Result<(), String> {
         }
     }
     differences.extend(deleted.difference(&one.deleted).map(|name| format!("{name} is gone, Kafka leaves it")));
-    if differences.is_empty() { Ok(()) } else { Err(differences.join(", ")) }
+    if !differences.is_empty() {
+        return Err(differences.join(", "));
+    }
+    let targets = inside_the_batch_behind(&cut);
+    for target in &targets {
+        let same = plan(&Disk, dir, &around, To::Offset(*target), &|_| ()).map_err(|error| error.to_string())?;
+        if (same.plan.digest(), same.log_end_offset) != (cut.plan.digest(), cut.log_end_offset) {
+            return Err(format!("at {target}, inside the next batch, the log is cut to {}", same.log_end_offset));
+        }
+    }
+    Ok(targets.len())
+}
+
+/// Offsets in the batch that the log is cut before: behind its first one, in the middle, and its last.
+fn inside_the_batch_behind(cut: &Truncation) -> BTreeSet<Offset> {
+    let cut_tail = cut.plan.steps.iter().find_map(|step| match step {
+        Step::CutTail { file, to, .. } => Some((file, *to)),
+        _ => None,
+    });
+    let Some((log, position)) = cut_tail else { return BTreeSet::new() };
+    let bytes = fs::read(log).unwrap();
+    let (end, last) = (cut.log_end_offset.0, BatchHeader::read(&bytes[position as usize..]).unwrap().last_offset().0);
+    BTreeSet::from([end + 1, end + (last - end) / 2, last].map(Offset)).into_iter().filter(|at| at.0 > end).collect()
 }
