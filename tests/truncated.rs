@@ -172,5 +172,8 @@ fn inside_the_batch_behind(cut: &Truncation) -> BTreeSet<Offset> {
     let Some((log, position)) = cut_tail else { return BTreeSet::new() };
     let bytes = fs::read(log).unwrap();
     let (end, last) = (cut.log_end_offset.0, BatchHeader::read(&bytes[position as usize..]).unwrap().last_offset().0);
-    BTreeSet::from([end + 1, end + (last - end) / 2, last].map(Offset)).into_iter().filter(|at| at.0 > end).collect()
+    BTreeSet::from([end + 1, end + (last - end) / 2, last].map(Offset))
+        .into_iter()
+        .filter(|at| at.0 > end && at.0 <= last)
+        .collect()
 }

@@ -22,7 +22,7 @@ use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState};
 use crate::repair::RepairError;
 use crate::repair::divergence::DivergenceError;
 use crate::repair::truncate::{self, To, TruncateError, Truncation};
-use crate::report::change::PlanWords;
+use crate::report::change::{PlanWords, note};
 use crate::report::cut::{self, TargetFrom};
 use crate::report::findings::{self, AtStart, Subject};
 use crate::report::reporter::Format;
@@ -46,7 +46,7 @@ pub(crate) struct TruncateToHwArgs {
 
     /// Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET
     /// is the log end to be
-    #[arg(long, value_name = "hw|intact-end|OFFSET", default_value = "hw", value_parser = parse_to)]
+    #[arg(long, value_name = "hw|intact-end|OFFSET", default_value = "hw", value_parser = parse_to, allow_hyphen_values = true)]
     to: To,
 
     /// Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`
@@ -139,6 +139,7 @@ pub(crate) fn run(args: &TruncateToHwArgs) -> Exit {
         found: HashSet::new(),
         progress: Progress::default(),
         has_said: false,
+        planned_loss: None,
         came_of: vec![CameOf::default(); args.paths.len()],
     };
     let tasks = work.tasks();
@@ -204,6 +205,8 @@ struct Work<'a> {
     progress: Progress,
     /// Whether it was said what a cut is.
     has_said: bool,
+    /// Whether a plan that was shown, and can be done, loses anything.
+    planned_loss: Option<bool>,
     /// What has come of each path.
     came_of: Vec<CameOf>,
 }
@@ -313,10 +316,12 @@ impl Work<'_> {
                 (Ok(_), None) => Ok(()),
                 (Err(refusal), _) => Err(refusal),
             };
+            // What was found comes before why nothing is done about it.
+            let flushed = self.run.output.flush();
             if let Err(refusal) = done {
                 self.run.refused(&refusal.why, refusal.hint.as_deref());
             }
-            match self.run.output.flush() {
+            match flushed {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     self.run.cannot_write(&error);
@@ -339,6 +344,10 @@ impl Work<'_> {
             self.run.interrupted();
             return self.run.finish();
         }
+        if let Some(loses) = self.planned_loss {
+            let allow = if loses { " --allow-data-loss" } else { "" };
+            self.run.remark(format!("nothing was touched; to do it: --apply{allow}"));
+        }
         for name in self.offsets.iter().flat_map(|offsets| offsets.names()) {
             if !self.found.contains(name) {
                 let why = format!("{name} of the file with offsets is in none of the paths");
@@ -357,14 +366,16 @@ impl Work<'_> {
         }
         let cut = &cut;
         let mut remarks = cut::remarks(cut, from);
-        self.say_what_a_cut_is(from, &mut remarks);
         let is_text = self.run.reporter.format() != Format::Json;
+        if !cut.plan.steps.is_empty() || !is_text {
+            self.say_what_a_cut_is(from, &mut remarks);
+        }
         if cut.plan.steps.is_empty() && is_text {
             let mut line = Vec::new();
             crate::report::row::path(&mut line, &place.path);
             line.extend_from_slice(format!(": nothing to do, the log ends at {}", cut.log_end_offset).as_bytes());
-            remarks.iter().for_each(|remark| line.extend_from_slice(format!("\n  note: {remark}").as_bytes()));
             self.run.reporter.words(&mut self.run.output.buffer, None, &line);
+            remarks.iter().for_each(|remark| note(&mut self.run.reporter, &mut self.run.output.buffer, remark));
             return Ok(());
         }
         let offset = |offset: Option<Offset>| Value::or_absent(offset.map(|offset| offset.0));
@@ -408,7 +419,11 @@ impl Work<'_> {
             Ok(())
         };
         match self.change.carry_out(&mut self.run, place, &cut.plan, words, &mut verify) {
-            Outcome::Planned => self.mark(given).left |= !cut.plan.steps.is_empty(),
+            Outcome::Planned if cut.plan.steps.is_empty() => {}
+            Outcome::Planned => {
+                self.mark(given).left = true;
+                self.planned_loss = Some(self.planned_loss.unwrap_or(false) | !cut.plan.loses.is_nothing());
+            }
             Outcome::Applied => {
                 self.mark(given).done = true;
                 self.tell(place, &left, given);

@@ -134,7 +134,7 @@ pub enum TruncateError {
     #[error("no high watermark is known of {}", .0.display())]
     NoHighWatermark(PathBuf),
     /// The checkpoint says what no broker writes.
-    #[error("the high watermark in the checkpoint is {offset}, which cannot be: {}", .path.display())]
+    #[error("the checkpointed high watermark of {} is {offset}, which no broker writes", .path.display())]
     NegativeHighWatermark {
         /// The partition.
         path: PathBuf,
@@ -211,7 +211,9 @@ impl TruncateError {
                     "a copy from another replica is better than a cut; to cut before the damage all the same: --to {offset}"
                 )
             }
-            Self::BadFile { path, .. } => format!("to see it: kfsck dump-log {}", path.display()),
+            Self::BadFile { path, .. } => {
+                format!("to see it: kfsck dump-log {}; then put a sound one in its place", path.display())
+            }
             Self::NoProducerState { .. } => "kfsck check tells what is wrong with the producer data".to_owned(),
             Self::Stopped => return None,
         })

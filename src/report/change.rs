@@ -8,6 +8,9 @@ use super::{json, text};
 use crate::repair::plan::{Loss, Plan, Step};
 use crate::repair::rebuild::{Remark, Stop, Why};
 
+/// How long the lines of a remark are at most, in columns.
+const LINE_WIDTH: usize = 80;
+
 /// What a plan is shown with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlanWords<'a> {
@@ -56,11 +59,28 @@ pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: Plan
     }
     words.after.iter().for_each(|line| reporter.words(out, None, line.as_bytes()));
     for remark in words.remarks {
-        let mut line = b"  note: ".to_vec();
-        text::escaped(&mut line, remark.as_bytes());
-        reporter.words(out, None, &line);
+        note(reporter, out, remark);
     }
     reporter.words(out, None, format!("  plan {digest}: {}", counted(plan.steps.len(), "step")).as_bytes());
+}
+
+/// Appends a remark, in lines that fit into a terminal.
+pub fn note(reporter: &mut Reporter, out: &mut Vec<u8>, remark: &str) {
+    let mut line = b"  note: ".to_vec();
+    let indent = line.len();
+    for word in remark.split(' ') {
+        let mut escaped = Vec::new();
+        text::escaped(&mut escaped, word.as_bytes());
+        if line.len() > indent && line.len() + escaped.len() > LINE_WIDTH {
+            line.pop();
+            reporter.words(out, None, &line);
+            line = vec![b' '; indent];
+        }
+        line.extend_from_slice(&escaped);
+        line.push(b' ');
+    }
+    line.pop();
+    reporter.words(out, None, &line);
 }
 
 /// Appends that a plan was done, and the command that takes it back.
@@ -75,7 +95,7 @@ pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_com
     if reporter.format() == super::reporter::Format::Json {
         return reporter.row(out, &Row::new("applied", &fields));
     }
-    reporter.words(out, None, format!("  done; to take it back: {undo_command}").as_bytes());
+    reporter.words(out, None, format!("  done; to take it back:\n    {undo_command}").as_bytes());
 }
 
 /// What is known of undo data.
@@ -182,6 +202,9 @@ pub fn loss_words(loss: &Loss) -> String {
         _ => String::new(),
     };
     let count = |number: u64, noun| counted(usize::try_from(number).unwrap_or(usize::MAX), noun);
+    if loss.batches == 0 {
+        return format!("no record that can be read, {}", count(loss.bytes, "byte"));
+    }
     let (records, batches) = (count(loss.records, "record"), count(loss.batches, "batch"));
     format!("{records} in {batches}, {}{offsets}", count(loss.bytes, "byte"))
 }

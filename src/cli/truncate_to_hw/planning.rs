@@ -123,6 +123,7 @@ impl Workshop<'_> {
     ) -> Result<Cutting, Refusal> {
         let dir = PartitionDir::read(&place.path)?;
         truncate::refuse_what_is_not_to_be_cut(&dir)?;
+        planned.seen = Seen::of(&dir);
         let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change: place.is_live };
         let around = Around {
             checkpointed: self.checkpointed(checkpoints, dir.name.as_ref())?,
@@ -144,7 +145,6 @@ impl Workshop<'_> {
                 return Err(refusal);
             }
         };
-        planned.seen = Seen::of(&dir);
         let is_to_be_done = self.args.change.apply && self.args.allows(&cut) && !cut.plan.steps.is_empty();
         let before = match is_to_be_done {
             true => Some(Before::look(&Disk, &cut, &around, place.clean_shutdown, &seen)?),
