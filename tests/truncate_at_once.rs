@@ -91,7 +91,7 @@ fn a_partition_that_is_named_twice_is_cut_once() {
     let again = path.join("txn-other-0/../txn-mixed-0");
     let said = run(COMMAND, &["--apply", "--allow-data-loss", again.to_str().unwrap()], &partition);
     assert_eq!(said.status, Some(1), "{}", said.all());
-    assert_eq!(said.stdout.matches("  done; to take it back: ").count(), 1, "{}", said.stdout);
+    assert_eq!(said.stdout.matches("  done; to take it back:").count(), 1, "{}", said.stdout);
 }
 
 /// How many bytes this thread has read so far; `None` where the system does not tell.

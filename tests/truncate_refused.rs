@@ -151,6 +151,7 @@ fn a_log_dir_as_a_whole_must_be_meant() {
     for wrong in ["-1", "high-watermark", ""] {
         refused(&path, &path.join(MIXED), &[&format!("--to={wrong}")], 16, &["hw, intact-end or an offset"]);
     }
+    refused(&path, &path.join(MIXED), &["--to", "-1"], 16, &["hw, intact-end or an offset"]);
     let said = run(COMMAND, &["--allow-data-loss"], &path.join(MIXED));
     assert_eq!(said.status, Some(16), "{}", said.all());
 }

@@ -298,6 +298,9 @@ fn what_is_lost_is_told_before_and_can_be_read_afterwards() {
     for words in ["lost:", "offsets 5 to 6", "left: log end 5", "plan "] {
         assert!(told.stdout.contains(words), "{words}: {}", told.stdout);
     }
+    assert!(told.stderr.contains("nothing was touched; to do it: --apply --allow-data-loss"), "{}", told.stderr);
+    let told = run(COMMAND, &["--to", "99"], &path);
+    assert_eq!((told.status, told.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -426,7 +429,7 @@ fn however_a_partition_is_named_its_change_can_be_taken_back() {
 fn the_help_shows_how_it_is_used() {
     let help = kfsck(Path::new("/"), [COMMAND, "--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
-    for words in ["--allow-data-loss", "--replica", "Examples:", "Exit status:", "intact-end"] {
+    for words in ["--allow-data-loss", "--replica", "--jobs", "Examples:", "Exit status:", "intact-end"] {
         assert!(text.contains(words), "{words}");
     }
 }

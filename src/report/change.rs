@@ -8,7 +8,7 @@ use super::{json, text};
 use crate::repair::plan::{Loss, Plan, Step};
 use crate::repair::rebuild::{Remark, Stop, Why};
 
-/// How long the lines of a remark are at most, in columns.
+/// How long lines of words are at most, in columns.
 const LINE_WIDTH: usize = 80;
 
 /// What a plan is shown with.
@@ -66,21 +66,26 @@ pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: Plan
 
 /// Appends a remark, in lines that fit into a terminal.
 pub fn note(reporter: &mut Reporter, out: &mut Vec<u8>, remark: &str) {
-    let mut line = b"  note: ".to_vec();
-    let indent = line.len();
-    for word in remark.split(' ') {
-        let mut escaped = Vec::new();
-        text::escaped(&mut escaped, word.as_bytes());
-        if line.len() > indent && line.len() + escaped.len() > LINE_WIDTH {
-            line.pop();
-            reporter.words(out, None, &line);
-            line = vec![b' '; indent];
+    let mut escaped = Vec::new();
+    text::escaped(&mut escaped, remark.as_bytes());
+    reporter.words(out, None, wrapped("  note: ", &String::from_utf8_lossy(&escaped)).as_bytes());
+}
+
+/// Words in lines that fit into a terminal, as far as words can be parted; the first one begins with `label`.
+pub(super) fn wrapped(label: &str, words: &str) -> String {
+    let mut out = String::new();
+    let mut line = label.to_owned();
+    for (at, word) in words.split(' ').enumerate() {
+        if at > 0 && line.chars().count() + 1 + word.chars().count() > LINE_WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            line = " ".repeat(label.len());
+        } else if at > 0 {
+            line.push(' ');
         }
-        line.extend_from_slice(&escaped);
-        line.push(b' ');
+        line.push_str(word);
     }
-    line.pop();
-    reporter.words(out, None, &line);
+    out + &line
 }
 
 /// Appends that a plan was done, and the command that takes it back.
@@ -280,5 +285,20 @@ pub(super) fn counted(number: usize, noun: &str) -> String {
         (number, Some(stem), _) => format!("{number} {stem}ies"),
         (number, None, true) => format!("{number} {noun}es"),
         (number, None, false) => format!("{number} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_parted_where_a_line_is_full_and_a_long_word_has_a_line_of_its_own() {
+        assert_eq!(wrapped("  note: ", "short"), "  note: short");
+        let (a, b) = ("a".repeat(35), "b".repeat(36));
+        assert_eq!(wrapped("  note: ", &format!("{a} {b}")), format!("  note: {a} {b}"));
+        assert_eq!(wrapped("  note: ", &format!("{a} {b}b")), format!("  note: {a}\n        {b}b"));
+        let long = "c".repeat(200);
+        assert_eq!(wrapped("  ", &format!("{long} {a}")), format!("  {long}\n  {a}"));
     }
 }

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json, json};
 
-use super::change::counted;
+use super::change::{counted, wrapped};
 use super::row::path_text;
 use super::time;
 use crate::format::Offset;
@@ -117,7 +117,7 @@ pub fn after(cut: &Truncation, zone: &TimeZone) -> Vec<String> {
         }
     }
     if !lost.is_empty() {
-        lines.push(format!("  with them: {}", lost.join(", ")));
+        lines.push(wrapped("  with them: ", &lost.join(", ")));
     }
     lines.push(format!("  left: log end {}", cut.log_end_offset));
     if cut.log_end_offset != cut.target {
