@@ -132,7 +132,8 @@ fn as_judged(dir: &PartitionDir, one: &Judged, with_snapshots: bool) -> Result<u
             }
         }
     }
-    let is_compared = |name: &&String| with_snapshots || !name.ends_with(".snapshot");
+    // Files marked as deleted go with the start that comes before.
+    let is_compared = |name: &&String| !name.ends_with(".deleted") && (with_snapshots || !name.ends_with(".snapshot"));
     let mut differences = Vec::new();
     for (name, wanted) in one.changed.iter().filter(|(name, _)| is_compared(name)) {
         let unchanged = || fs::read(dir.path.join(name)).ok().map(|bytes| digest(&bytes)[..16].to_owned());
