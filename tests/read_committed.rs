@@ -185,7 +185,7 @@ fn compare(case: &Case) -> Result<Counts, String> {
                 Verdict::BeyondLastStableOffset => "beyond-last-stable-offset",
                 Verdict::Unknown => "unknown",
             };
-            let batch = scanned.batch.ok_or("a batch is too large")?;
+            let batch = scanned.batch().ok_or("a batch is too large")?;
             for record in batch.records(&mut decompressor).map_err(|error| error.to_string())? {
                 let Offset(offset) = record.map_err(|error| error.to_string())?.offset;
                 if (case.log_start_offset..case.common_end).contains(&offset) {
