@@ -19,10 +19,10 @@ const IN_FLIGHT_PER_JOB: usize = 4;
 /// More threads than this help nowhere.
 const MOST_JOBS: usize = 1024;
 
-/// The option of the commands that look at several segments at once.
+/// The option of the commands that look at several segments or partitions at once.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct JobsArg {
-    /// How many segments are looked at at once; all cores if not given. The output does not depend on it
+    /// How many segments or partitions are looked at at once; all cores if not given. The output does not depend on it
     #[arg(short, long, value_name = "N", env = "KFSCK_JOBS", value_parser = parse_jobs)]
     jobs: Option<NonZeroUsize>,
 }
