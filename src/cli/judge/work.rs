@@ -11,7 +11,7 @@ use crate::check::segment::{JudgedSegment, SegmentTask, Worker};
 use crate::format::Offset;
 use crate::format::file_name::{FileKind, FileState};
 use crate::report::row::path_text;
-use crate::store::partition::{PartitionDir, SegmentFiles};
+use crate::store::partition::{OwnedSegment, PartitionDir, SegmentFiles};
 use crate::store::{NamedFile, StoreError};
 
 /// A partition that is being looked at.
@@ -47,65 +47,18 @@ impl Unit {
 
     /// Its beginning, its segments, its end.
     pub(super) fn tasks(self: Arc<Self>) -> Vec<Task> {
-        let segments: Vec<OwnedSegment> = {
-            let of_dir = self.dir.segments();
-            let mut next = None;
-            let mut segments: Vec<_> = of_dir
-                .iter()
-                .rev()
-                .map(|files| {
-                    let segment = OwnedSegment::new(files, next);
-                    // Indexes whose log is gone do not end the segment before them.
-                    next = files.log.map(|_| files.base_offset).or(next);
-                    segment
-                })
-                .collect();
-            segments.reverse();
-            segments
-        };
-        let wanted = segments.into_iter().filter(|segment| self.only.is_none_or(|only| only == segment.base_offset));
+        let of_wanted = |segment: &OwnedSegment| self.only.is_none_or(|only| only == segment.files().base_offset);
+        let wanted = self.dir.owned_segments().into_iter().filter(of_wanted);
         let segments = wanted.map(|segment| Task::Segment(Arc::clone(&self), Box::new(segment)));
         [Task::Begin(Arc::clone(&self))].into_iter().chain(segments).chain([Task::End]).collect()
     }
 }
 
-/// The files of a segment, without a borrow.
-pub(super) struct OwnedSegment {
-    base_offset: Offset,
-    log: Option<NamedFile>,
-    offset_index: Option<NamedFile>,
-    time_index: Option<NamedFile>,
-    txn_index: Option<NamedFile>,
-    next_base_offset: Option<Offset>,
-}
-
-impl OwnedSegment {
-    fn new(files: &SegmentFiles<'_>, next_base_offset: Option<Offset>) -> Self {
-        Self {
-            base_offset: files.base_offset,
-            log: files.log.cloned(),
-            offset_index: files.offset_index.cloned(),
-            time_index: files.time_index.cloned(),
-            txn_index: files.txn_index.cloned(),
-            next_base_offset,
-        }
-    }
-
-    /// Whether one of its files is not there any more.
-    fn is_gone(&self) -> bool {
-        let files = [&self.log, &self.offset_index, &self.time_index, &self.txn_index];
-        files.into_iter().flatten().any(|file| file.facts().is_err_and(|error| is_gone(&error)))
-    }
-
-    fn files(&self) -> SegmentFiles<'_> {
-        SegmentFiles {
-            base_offset: self.base_offset,
-            log: self.log.as_ref(),
-            offset_index: self.offset_index.as_ref(),
-            time_index: self.time_index.as_ref(),
-            txn_index: self.txn_index.as_ref(),
-        }
-    }
+/// Whether one of its files is not there any more.
+fn is_segment_gone(segment: &OwnedSegment) -> bool {
+    let SegmentFiles { log, offset_index, time_index, txn_index, .. } = segment.files();
+    let files = [log, offset_index, time_index, txn_index];
+    files.into_iter().flatten().any(|file| file.facts().is_err_and(|error| is_gone(&error)))
 }
 
 /// One piece of work.
@@ -160,17 +113,17 @@ impl Workshop {
         let size = if self.progress.is_shown() { segment.files().size_in_bytes().unwrap_or(0) } else { 0 };
         let mut judged = judge(worker, unit, segment);
         // A running broker renames files when it compacts and deletes: what they are called now is asked once.
-        if unit.setting.is_live() && (segment.is_gone() || judged.unreadable.iter().any(is_gone)) {
+        if unit.setting.is_live() && (is_segment_gone(segment) || judged.unreadable.iter().any(is_gone)) {
             let listed = PartitionDir::read(&unit.dir.path).ok();
             let again = listed.as_ref().and_then(|dir| {
-                let now = dir.segments();
-                let files = now.iter().find(|files| files.base_offset == segment.base_offset && files.log.is_some())?;
+                let (now, base_offset) = (dir.segments(), segment.files().base_offset);
+                let files = now.iter().find(|files| files.base_offset == base_offset && files.log.is_some())?;
                 Some(judge(worker, unit, &OwnedSegment::new(files, segment.next_base_offset)))
             });
             match again {
                 Some(again) => judged = again,
                 None => {
-                    let log = segment.log.as_ref().map(NamedFile::path);
+                    let log = segment.files().log.map(NamedFile::path);
                     return Outcome::Gone(log.unwrap_or_else(|| unit.dir.path.clone()));
                 }
             }
