@@ -219,3 +219,23 @@ fn an_index_stays_with_the_owner_it_had_and_a_new_one_gets_that_of_the_log() {
     undo_all(&path).unwrap();
     assert!(tree(&path) == before);
 }
+
+#[test]
+fn check_tells_from_which_change_undo_data_is_until_it_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = made(dir.path(), 1, 3);
+    let told = || {
+        let findings = run("check", &["-f", "json", "--show", "info"], &path).rows("finding");
+        findings.into_iter().filter(|finding| finding["id"] == "partition/undo-data").collect::<Vec<_>>()
+    };
+    assert!(told().is_empty());
+    assert_eq!(run("rebuild-index", &["--apply"], &path).status, Some(1));
+    let [finding] = &told()[..] else { panic!("{:?}", told()) };
+    assert_eq!((&finding["severity"], &finding["details"]["action"]), (&"info".into(), &"rebuild-index".into()));
+    let undo_dir = &undo_dirs(&path)[0];
+    fs::remove_file(undo_dir.join("finished")).unwrap();
+    let [finding] = &told()[..] else { panic!("{:?}", told()) };
+    assert_eq!((&finding["severity"], &finding["details"]["state"]), (&"warning".into(), &"interrupted".into()));
+    undo_all(&path).unwrap();
+    assert!(told().is_empty());
+}

@@ -45,7 +45,7 @@ impl Targets {
         let mut found = Vec::new();
         for (at_path, path) in args.paths.iter().enumerate() {
             for target in expand(&[path], &args.common.selection()) {
-                found.push((at_path, target.and_then(|target| partition_of(target))));
+                found.push((at_path, target.and_then(partition_of)));
             }
         }
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
