@@ -211,8 +211,8 @@ fn number(bytes: &[u8]) -> i64 {
 
 /// Where Kafka begins to read on for an offset: at the position of the last entry that is not behind it.
 fn position_of(index: &[u8], offset: i64) -> usize {
-    let entries = index.chunks_exact(8).map(|entry| (BASE + number(&entry[..4]), number(&entry[4..]) as usize));
-    entries.filter(|(of, _)| *of <= offset).last().map_or(0, |(_, position)| position)
+    let mut entries = index.chunks_exact(8).map(|entry| (BASE + number(&entry[..4]), number(&entry[4..]) as usize));
+    entries.rfind(|(of, _)| *of <= offset).map_or(0, |(_, position)| position)
 }
 
 /// What lookups do not find, in words.
@@ -230,7 +230,7 @@ fn not_found(log: &Log, indexes: &Indexes) -> Option<String> {
     }
     let entries = || time_index.chunks_exact(12).map(|entry| (number(&entry[..8]), BASE + number(&entry[8..])));
     for timestamp in [0, 999, 1000, 1001, 1499, 1500, 1501, 1999, 2000, 2001] {
-        let offset = entries().filter(|(of, _)| *of <= timestamp).last().map_or(BASE, |(_, offset)| offset);
+        let offset = entries().rfind(|(of, _)| *of <= timestamp).map_or(BASE, |(_, offset)| offset);
         let found = from(position_of(index, offset)).find(|batch| batch.timestamp >= timestamp);
         let wanted = log.batches.iter().find(|batch| batch.timestamp >= timestamp);
         if found != wanted {
@@ -239,7 +239,7 @@ fn not_found(log: &Log, indexes: &Indexes) -> Option<String> {
     }
     // By the last entry a broker tells whether a segment has anything so young.
     let youngest = log.batches.iter().map(|batch| batch.timestamp).max();
-    let last = entries().last().map(|(timestamp, _)| timestamp);
+    let last = entries().next_back().map(|(timestamp, _)| timestamp);
     (last != youngest).then(|| format!("the time index ends with {last:?}, the youngest record is of {youngest:?}"))
 }
 
