@@ -183,6 +183,10 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l index-inte
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l segment-index-bytes -d '`segment.index.bytes` of the topic: how large an index may become' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l expect -d 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s j -l jobs -d 'How many segments are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l segment -d 'Only the segment that begins at this offset' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''

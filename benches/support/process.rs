@@ -55,6 +55,13 @@ pub fn run(command: &[&str]) {
     run_into(command, Stdio::null());
 }
 
+/// Runs a command that ends with this status, its output thrown away.
+pub fn run_with_status(command: &[&str], wanted: i32) {
+    let (null, nothing) = (Stdio::null(), Stdio::null());
+    let status = Command::new(command[0]).args(&command[1..]).stdin(null).stdout(nothing).status();
+    assert_eq!(status.expect("the program starts").code(), Some(wanted), "{command:?}");
+}
+
 /// Runs a command, its output written to a file.
 pub fn run_to_file(command: &[&str], file: &str) {
     run_into(command, File::create(file).expect("a file for output").into());
