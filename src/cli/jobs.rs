@@ -57,6 +57,16 @@ impl<'s> Jobs<'s> {
         Self { count, stop }
     }
 
+    /// The same with no more than `most` threads.
+    pub fn at_most(self, most: usize) -> Self {
+        Self { count: NonZeroUsize::new(most).map_or(self.count, |most| self.count.min(most)), ..self }
+    }
+
+    /// How many tasks may be begun and not yet handed over.
+    pub fn most_in_flight(&self) -> usize {
+        self.count.get().saturating_mul(IN_FLIGHT_PER_JOB)
+    }
+
     /// How many tasks are worked on at the same time.
     pub fn count(&self) -> NonZeroUsize {
         self.count
