@@ -22,7 +22,7 @@ const MOST_JOBS: usize = 1024;
 /// The option of the commands that look at several segments at once.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct JobsArg {
-    /// How many segments are looked at at once; all cores if not given. The output does not depend on it
+    /// How many threads work at the same time; as many as there are cores if not given. The output does not depend on it
     #[arg(short, long, value_name = "N", env = "KFSCK_JOBS", value_parser = parse_jobs)]
     jobs: Option<NonZeroUsize>,
 }

@@ -9,6 +9,7 @@ use crate::format::control::ControlRecord;
 use crate::format::record::RecordError;
 use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
 use crate::report::reporter::{Format, Reporter};
+use crate::report::time::Clock;
 use crate::scan::ScannedBatch;
 
 /// Lines, and what they come to.
@@ -33,6 +34,7 @@ pub(super) struct Counts {
 pub(super) struct Lines<'a> {
     args: &'a DumpLogArgs,
     records: RecordLines,
+    clock: Clock,
     decompressor: Decompressor,
 }
 
@@ -44,7 +46,7 @@ impl<'a> Lines<'a> {
             value: args.rendering.value_format.into(),
             most_in_text: usize::try_from(args.rendering.max_value_bytes).unwrap_or(usize::MAX),
         };
-        Self { args, records: RecordLines::new(style), decompressor: Decompressor::new(limit) }
+        Self { args, records: RecordLines::new(style), clock: Clock::default(), decompressor: Decompressor::new(limit) }
     }
 
     /// One batch whose checksum holds, and its records; at most `left` lines that count.
@@ -85,7 +87,7 @@ impl<'a> Lines<'a> {
 
     /// The line of a batch, whose checksum holds or not.
     pub(super) fn batch_line(
-        &self,
+        &mut self,
         reporter: &mut Reporter,
         page: &mut Page,
         file: &str,
@@ -93,7 +95,7 @@ impl<'a> Lines<'a> {
         header: &BatchHeader,
         is_valid: bool,
     ) {
-        log::batch(reporter, &mut page.out, file, position, header, is_valid);
+        log::batch(reporter, &mut self.clock, &mut page.out, file, position, header, is_valid);
         page.counts.batches += 1;
         if let (Err(id), false) = (header.compression(), self.args.records) {
             let words = format!("compression id {id} does not exist: nobody can read the records");

@@ -106,9 +106,10 @@ impl Walk<'_> {
     fn gather(&mut self, batches: &mut Vec<(Position, BatchHeader, Option<Held>)>) -> Result<Then, StoreError> {
         let mut weight = 0;
         while weight < self.unit {
-            let Some(ScannedBatch { position, header, .. }) = self.scan.next_batch()? else {
+            let Some(ScannedBatch { position, header, batch }) = self.scan.next_batch()? else {
                 return Ok(self.scan.end().map_or(Then::Next, |end| Then::End(*end)));
             };
+            let is_held = batch.is_some();
             if self.wanted.is_behind(&header, &mut self.is_past) {
                 self.has_ended = true;
                 break;
@@ -116,7 +117,6 @@ impl Walk<'_> {
             let size = header.size_in_bytes();
             weight += size;
             if self.wanted.takes(&header) {
-                let is_held = self.bodies && size <= LARGEST_HELD;
                 let held = if is_held { Some(self.scan.hold(position, &header)?) } else { None };
                 batches.push((position, header, held));
                 if self.bodies && header.compression() != Ok(Compression::None) {
