@@ -35,16 +35,16 @@ fn batches(bench: &Bench) {
             continue;
         }
         let file = bench.file(&segment);
-        let dump = |options: &[&str]| run(&[&[KFSCK, "dump-log", "-j1", &file.path], options].concat());
-        let text = Variant::new("kfsck dump-log FILE", || dump(&[]));
+        let dump = |options: &[&str]| run(&[&[KFSCK, "dump-log", &file.path], options].concat());
+        let text = Variant::new("kfsck dump-log -j1 FILE", || dump(&["-j1"]));
         let variants = vec![
             Variant::new("cat FILE", || run(&["cat", &file.path])),
             match target {
                 Some(target) => text.at_least(target),
                 None => text,
             },
-            Variant::new("kfsck dump-log -f json FILE", || dump(&["-f", "json"])),
-            Variant::new("kfsck dump-log --io mmap FILE", || dump(&["--io", "mmap"])),
+            Variant::new("kfsck dump-log -j1 -f json FILE", || dump(&["-j1", "-f", "json"])),
+            Variant::new("kfsck dump-log -j1 --io mmap FILE", || dump(&["-j1", "--io", "mmap"])),
             Variant::new("kfsck dump-log -j2 FILE", || dump(&["-j2"])).on_two_cores(),
         ];
         bench.compare(title, Work::Bytes(file.bytes), variants);
@@ -67,8 +67,8 @@ fn records(bench: &Bench) {
                     black_box(record);
                 });
             }),
-            Variant::new("kfsck dump-log -r FILE", || dump("text")).at_least(0.33),
-            Variant::new("kfsck dump-log -r -f json FILE", || dump("json")).at_least(0.15),
+            Variant::new("kfsck dump-log -r -j1 FILE", || dump("text")).at_least(0.33),
+            Variant::new("kfsck dump-log -r -j1 -f json FILE", || dump("json")).at_least(0.15),
         ];
         bench.compare(title, Work::Records(file.records), variants);
     }
