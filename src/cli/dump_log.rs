@@ -478,10 +478,10 @@ impl<'a> Dump<'a> {
             while end.is_none_or(|end| scan.position() < end)
                 && let Some(batch) = scan.next_batch()?
             {
-                if wanted.is_behind(&batch.header, &mut is_past) {
+                if wanted.is_behind(batch.header, &mut is_past) {
                     return Ok(ControlFlow::Continue(()));
                 }
-                if wanted.takes(&batch.header) {
+                if wanted.takes(batch.header) {
                     let left = self.left;
                     let shown = self.write(|lines, reporter, page| {
                         lines.batch(reporter, page, &batch, &log.path, left);

@@ -40,17 +40,20 @@ const ABOUT: &str = "The fsck for Kafka partition directories: looks into Apache
 
 const EXAMPLES: &str = "\
 Examples:
-  kfsck ls /data                                    what is in a log dir
-  kfsck dump-log /data/orders-3                     every batch of a partition
-  kfsck dump-log -r -n 10 /data/orders-3            its first ten records
-  kfsck lookup --timestamp -2h /data/orders-3       the first record of the last two hours
-  kfsck check /data                                 is the log dir sound? what would a broker make of it?
-  kfsck verify-index /data/orders-3                 are its indexes right?
-  kfsck rebuild-index /data/orders-3                what would be done to make them right; --apply does it
-  kfsck dump-log --help                             windows, filters, formats
+  kfsck ls /data                               what is in a log dir
+  kfsck dump-log /data/orders-3                every batch of a partition
+  kfsck dump-log -r -n 10 /data/orders-3       its first ten records
+  kfsck lookup --timestamp -2h /data/orders-3  the first of the last two hours
+  kfsck check /data                            is the log dir sound?
+  kfsck verify-index /data/orders-3            are its indexes right?
+  kfsck rebuild-index /data/orders-3           what would make them right
+  kfsck truncate-to-hw /data/orders-3          what is above the high watermark
+  kfsck dump-log --help                        windows, filters, formats
 
-Only rebuild-index and undo write, and only with --apply. Exit status: 0 sound, 1 put right, 4 errors were seen,
-8 something could not be looked at or was refused, 16 usage";
+Only rebuild-index, truncate-to-hw and undo write, and only with --apply.
+
+Exit status: 0 sound, 1 put right, 4 errors were seen, 8 something could not be
+looked at or was refused, 16 usage";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -70,16 +70,21 @@ pub(crate) struct TruncateToHwArgs {
 }
 
 const EXAMPLES: &str = "\
-Unreadable bytes behind the target always go too: with --to intact-end they are all that goes, which is the repair of a
-log whose end is torn or full of zeros. A batch goes as a whole, so the log may end before the target. What is left is
-what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader epochs, and the log dir's checkpoints.
+Unreadable bytes behind the target always go too: with --to intact-end they are
+all that goes, which is the repair of a log whose end is torn or full of zeros.
+A batch goes as a whole, so the log may end before the target. What is left is
+what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader
+epochs, and the log dir's checkpoints.
 
-Without --apply it is only told what would be lost. With --apply --allow-data-loss the lock on the log dir is held, so that
-no broker starts meanwhile; what was there is kept in the partition, in a directory .kfsck-undo-<time>. `kfsck undo` brings
-it back, and dump-log and lookup read in that directory what was cut off. Afterwards the partition is checked.
+Without --apply it is only told what would be lost. With --apply
+--allow-data-loss the lock on the log dir is held, so that no broker starts
+meanwhile; what was there is kept in the partition, in a directory
+.kfsck-undo-<time>. `kfsck undo` brings it back, and dump-log and lookup read in
+that directory what was cut off. Afterwards the partition is checked.
 
-Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done, 8 refused: a broker is running, damage before
-the target, no high watermark known, a directory that is not in use, the metadata log of KRaft.
+Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done,
+8 refused: a broker is running, damage before the target, no high watermark
+known, a directory that is not in use, the metadata log of KRaft.
 
 Examples:
   kfsck truncate-to-hw --to intact-end /data/orders-3           what is unreadable at the end

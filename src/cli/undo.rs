@@ -43,15 +43,17 @@ pub(crate) struct UndoArgs {
 }
 
 const EXAMPLES: &str = "\
-Every change of kfsck keeps undo data in the partition: .kfsck-undo-<time of the change>. Taking it
-back restores bytes, sizes, names, owners, modes and times of the files, and removes the undo data.
-Of several changes the newest is taken back; the next run takes back the one before.
+Every change of kfsck keeps undo data in the partition, in a directory
+.kfsck-undo-<time of the change>. Taking it back restores bytes, sizes, names,
+owners, modes and times of the files, and removes the undo data. Of several
+changes the newest is taken back; the next run takes back the one before.
 
-A change that was interrupted (a crash, a full disk) is rolled back in the same way. As long as it is
-not, nothing else is changed in that partition. Where a file was changed since, nothing is touched.
+A change that was interrupted (a crash, a full disk) is rolled back in the same
+way. As long as it is not, nothing else is changed in that partition. Where a
+file was changed since, nothing is touched.
 
-Exit status: 0 there is nothing to take back, 4 there is (dry run), 1 it was taken back or removed,
-8 refused: a broker is running, a file has changed since.
+Exit status: 0 there is nothing to take back, 4 there is (dry run), 1 it was
+taken back or removed, 8 refused: a broker is running, a file has changed since.
 
 Examples:
   kfsck undo --list /data                      all undo data of a log dir

@@ -58,7 +58,7 @@ impl<'a> Lines<'a> {
         file: &str,
         left: u64,
     ) {
-        let ScannedBatch { position, header, batch } = scanned;
+        let (ScannedBatch { position, header, .. }, batch) = (scanned, scanned.batch());
         if !self.args.records {
             let is_wanted = !self.args.filter.looks_into_records()
                 || batch.is_none_or(|batch| self.records(reporter, page, &batch, *position, file, left) > 0);
@@ -78,7 +78,7 @@ impl<'a> Lines<'a> {
             page.refuse(file, *position, &format!("it has {} bytes", header.size_in_bytes()));
             return;
         };
-        if self.records(reporter, page, batch, *position, file, left) == 0 && !self.args.filter.takes_whole_batches() {
+        if self.records(reporter, page, &batch, *position, file, left) == 0 && !self.args.filter.takes_whole_batches() {
             // Nothing of it was wanted: as if it had not been said.
             page.out.truncate(before);
             page.counts.batches -= 1;

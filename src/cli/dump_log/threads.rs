@@ -14,7 +14,7 @@ use super::Wanted;
 use super::lines::{Lines, Page};
 use crate::cli::jobs::Jobs;
 use crate::format::Position;
-use crate::format::batch::{BatchHeader, RecordBatch};
+use crate::format::batch::BatchHeader;
 use crate::format::compression::Compression;
 use crate::report::reporter::Reporter;
 use crate::scan::{BatchScan, ScanEnd, ScannedBatch};
@@ -106,10 +106,10 @@ impl Walk<'_> {
     fn gather(&mut self, batches: &mut Vec<(Position, BatchHeader, Option<Held>)>) -> Result<Then, StoreError> {
         let mut weight = 0;
         while weight < self.unit {
-            let Some(ScannedBatch { position, header, batch }) = self.scan.next_batch()? else {
+            let Some(ScannedBatch { position, header, bytes }) = self.scan.next_batch()? else {
                 return Ok(self.scan.end().map_or(Then::Next, |end| Then::End(*end)));
             };
-            let is_held = batch.is_some();
+            let (header, is_held) = (*header, bytes.is_some());
             if self.wanted.is_behind(&header, &mut self.is_past) {
                 self.has_ended = true;
                 break;
@@ -157,9 +157,9 @@ impl Worker<'_> {
         let mut rest = None;
         for (position, header, held) in &batches {
             let (length, counts) = (page.out.len(), page.counts);
-            let batch = held.as_ref().and_then(|held| RecordBatch::with_header(*header, held.bytes()).ok());
-            if length < self.most && (batch.is_some() || !self.bodies) {
-                let scanned = ScannedBatch { position: *position, header: *header, batch };
+            let bytes = held.as_ref().map(Held::bytes);
+            if length < self.most && (bytes.is_some() || !self.bodies) {
+                let scanned = ScannedBatch { position: *position, header, bytes };
                 self.lines.batch(&mut self.reporter, &mut page, &scanned, self.file, u64::MAX);
                 if page.refused.is_empty() {
                     continue;
