@@ -665,7 +665,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__truncate__subcmd__to__subcmd__hw)
-            opts="-t -f -v -q -h --to --offsets --replica --all-partitions --allow-data-loss --apply --expect --undo-dir --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
+            opts="-j -t -f -v -q -h --to --offsets --replica --all-partitions --allow-data-loss --apply --expect --undo-dir --jobs --progress --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -689,6 +689,18 @@ _kfsck() {
                     ;;
                 --undo-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --topic-partition)

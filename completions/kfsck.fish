@@ -206,6 +206,10 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l offsets -
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l replica -d 'Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition\'s directory or a log dir)' -r -F
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l expect -d 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l segment -d 'Only the segment that begins at this offset' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''

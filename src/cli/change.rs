@@ -135,6 +135,10 @@ impl<'a> Change<'a> {
         verify: &mut dyn FnMut() -> Result<(), String>,
     ) -> Outcome {
         self.show(run, place, plan, words);
+        // Before anything is done, and before what may be said about that on standard error.
+        if let Err(error) = run.output.flush() {
+            run.cannot_write(&error);
+        }
         if plan.steps.is_empty() || !self.args.apply {
             return Outcome::Planned;
         }

@@ -273,7 +273,10 @@ impl Run {
         let seen = self.seen;
         if seen.errors > 0 {
             let (places, files) = (counted(seen.errors, "place"), counted(seen.files, "file"));
-            let words = format!("{places} damaged, in {files} with {}", counted(seen.batches, "batch"));
+            // Not every command counts batches.
+            let batches =
+                if seen.batches > 0 { format!(" with {}", counted(seen.batches, "batch")) } else { String::new() };
+            let words = format!("{places} damaged, in {files}{batches}");
             self.reporter.words(&mut self.output.buffer, Some(Tone::Bad), words.as_bytes());
         }
         self.close()

@@ -19,7 +19,7 @@ const IN_FLIGHT_PER_JOB: usize = 4;
 /// More threads than this help nowhere.
 const MOST_JOBS: usize = 1024;
 
-/// The option of the commands that look at several segments at once.
+/// The option of the commands that look at several segments or partitions at once.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct JobsArg {
     /// How many threads work at the same time; as many as there are cores if not given. The output does not depend on it

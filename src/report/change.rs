@@ -8,6 +8,9 @@ use super::{json, text};
 use crate::repair::plan::{Loss, Plan, Step};
 use crate::repair::rebuild::{Remark, Stop, Why};
 
+/// How long lines of words are at most, in columns.
+const LINE_WIDTH: usize = 80;
+
 /// What a plan is shown with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlanWords<'a> {
@@ -56,11 +59,33 @@ pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: Plan
     }
     words.after.iter().for_each(|line| reporter.words(out, None, line.as_bytes()));
     for remark in words.remarks {
-        let mut line = b"  note: ".to_vec();
-        text::escaped(&mut line, remark.as_bytes());
-        reporter.words(out, None, &line);
+        note(reporter, out, remark);
     }
     reporter.words(out, None, format!("  plan {digest}: {}", counted(plan.steps.len(), "step")).as_bytes());
+}
+
+/// Appends a remark, in lines that fit into a terminal.
+pub fn note(reporter: &mut Reporter, out: &mut Vec<u8>, remark: &str) {
+    let mut escaped = Vec::new();
+    text::escaped(&mut escaped, remark.as_bytes());
+    reporter.words(out, None, wrapped("  note: ", &String::from_utf8_lossy(&escaped)).as_bytes());
+}
+
+/// Words in lines that fit into a terminal, as far as words can be parted; the first one begins with `label`.
+pub(super) fn wrapped(label: &str, words: &str) -> String {
+    let mut out = String::new();
+    let mut line = label.to_owned();
+    for (at, word) in words.split(' ').enumerate() {
+        if at > 0 && line.chars().count() + 1 + word.chars().count() > LINE_WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            line = " ".repeat(label.len());
+        } else if at > 0 {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    out + &line
 }
 
 /// Appends that a plan was done, and the command that takes it back.
@@ -75,7 +100,7 @@ pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_com
     if reporter.format() == super::reporter::Format::Json {
         return reporter.row(out, &Row::new("applied", &fields));
     }
-    reporter.words(out, None, format!("  done; to take it back: {undo_command}").as_bytes());
+    reporter.words(out, None, format!("  done; to take it back:\n    {undo_command}").as_bytes());
 }
 
 /// What is known of undo data.
@@ -182,6 +207,9 @@ pub fn loss_words(loss: &Loss) -> String {
         _ => String::new(),
     };
     let count = |number: u64, noun| counted(usize::try_from(number).unwrap_or(usize::MAX), noun);
+    if loss.batches == 0 {
+        return format!("no record that can be read, {}", count(loss.bytes, "byte"));
+    }
     let (records, batches) = (count(loss.records, "record"), count(loss.batches, "batch"));
     format!("{records} in {batches}, {}{offsets}", count(loss.bytes, "byte"))
 }
@@ -257,5 +285,20 @@ pub(super) fn counted(number: usize, noun: &str) -> String {
         (number, Some(stem), _) => format!("{number} {stem}ies"),
         (number, None, true) => format!("{number} {noun}es"),
         (number, None, false) => format!("{number} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_parted_where_a_line_is_full_and_a_long_word_has_a_line_of_its_own() {
+        assert_eq!(wrapped("  note: ", "short"), "  note: short");
+        let (a, b) = ("a".repeat(35), "b".repeat(36));
+        assert_eq!(wrapped("  note: ", &format!("{a} {b}")), format!("  note: {a} {b}"));
+        assert_eq!(wrapped("  note: ", &format!("{a} {b}b")), format!("  note: {a}\n        {b}b"));
+        let long = "c".repeat(200);
+        assert_eq!(wrapped("  ", &format!("{long} {a}")), format!("  {long}\n  {a}"));
     }
 }
