@@ -82,6 +82,7 @@ long\t'A big-endian 64-bit integer'
 none\t'Not at all'"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-value-bytes -d 'How much of a key, value or header text shows; the rest is counted. JSON always has everything' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-batch-bytes -d 'The largest batch that is taken into memory and the most that it may decompress to' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l segment -d 'Only the segment that begins at this offset' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
@@ -129,7 +130,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l show -d 'Th
 warning\t''
 info\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s j -l jobs -d 'How many segments or partitions are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -154,7 +155,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l show -d 'The least
 warning\t''
 info\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s j -l jobs -d 'How many segments or partitions are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -209,7 +210,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l offsets -
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l replica -d 'Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition\'s directory or a log dir)' -r -F
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l expect -d 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s j -l jobs -d 'How many segments or partitions are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"

@@ -113,6 +113,11 @@ impl Common {
         self.quiet
     }
 
+    /// Whether columns are aligned.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.format, FormatArg::Table)
+    }
+
     fn reporter(&self) -> Reporter {
         let format = match self.format {
             FormatArg::Text => Format::Text,
