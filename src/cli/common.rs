@@ -141,6 +141,8 @@ pub(crate) struct Seen {
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
     pub(crate) infos: u64,
+    /// Partitions, where a command goes by them.
+    pub(crate) partitions: Option<u64>,
     /// Index entries that were judged, where that is what a command does.
     pub(crate) entries: Option<u64>,
 }
@@ -290,6 +292,7 @@ impl Run {
         let seen = self.seen;
         let count = Value::Unsigned;
         let fields = [
+            Field::json_only("partitions", seen.partitions.map_or(Value::Absent, count)),
             Field::json_only("files", count(seen.files)),
             Field::json_only("segments", count(seen.segments)),
             Field::json_only("batches", count(seen.batches)),

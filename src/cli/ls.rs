@@ -115,6 +115,7 @@ impl List<'_> {
         self.head(dir.path.parent().unwrap_or(Path::new("")));
         let facts = PartitionFacts::read(&dir, checkpoints.as_deref(), policy);
         self.partitions += 1;
+        self.run.seen.files += dir.files_of(segment).count() as u64;
         let out = &mut self.run.output.buffer;
         overview::partition(&mut self.run.reporter, out, &dir.path, dir.name.as_ref(), &facts);
         self.account(&facts.flaws, &facts.unreadable, policy);
@@ -159,6 +160,7 @@ impl List<'_> {
         }
         let dir = PartitionDir::read(parent)?;
         let of_its_state = dir.segments_in(name.state);
+        self.run.seen.files += dir.files_of(Some(base_offset)).count() as u64;
         let files = of_its_state.iter().find(|files| files.base_offset == base_offset).ok_or_else(not_listed)?;
         let next = dir.segments().iter().map(|files| files.base_offset).filter(|next| *next > base_offset).min();
         let policy = self.policy(&dir.path);
@@ -225,6 +227,7 @@ impl List<'_> {
     }
 
     fn finish(mut self) -> Exit {
+        self.run.seen.partitions = Some(self.partitions);
         self.run.seen.segments = self.segments;
         self.run.seen.bytes = self.size_in_bytes;
         if self.segments > 0 || self.partitions > 0 {

@@ -19,11 +19,11 @@ use crate::repair::RepairError;
 use crate::repair::divergence::{Agreement, Copy, DivergenceError, agreement, is_another_copy};
 use crate::repair::truncate::verify::{self, Before};
 use crate::repair::truncate::{self, Around, To, TruncateError, Truncation};
-use crate::report::change::PlanWords;
+use crate::report::change::{self, PlanWords};
 use crate::report::cut::{self, TargetFrom};
 use crate::report::findings::{self, AtStart, Subject};
 use crate::report::reporter::Format;
-use crate::report::row::{Field, Value, path_text};
+use crate::report::row::{Field, Value};
 use crate::scan::checkpoints::{Checkpointed, Checkpoints};
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::log_dir::{Directory, identify};
@@ -436,8 +436,8 @@ impl Work<'_> {
         }
         self.left = true;
         self.run.seen.errors += errors.iter().map(|finding| finding.more + 1).sum::<u64>();
-        let dir = path_text(&place.path);
-        let subject = Subject { partition: &dir, dir: &dir };
+        let (partition, dir) = change::name_and_dir(&place.path);
+        let subject = Subject { partition: &partition, dir: &dir };
         findings::tell(&mut self.run.reporter, &mut self.run.output.buffer, &subject, errors, |_| AtStart::default());
     }
 
