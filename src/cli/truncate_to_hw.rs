@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::change::{Change, ChangeArgs, Outcome, Place};
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::signals;
 use crate::check::Finding;
@@ -34,23 +34,26 @@ use offsets::OffsetsFile;
 
 /// Arguments of `truncate-to-hw`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct TruncateToHwArgs {
     /// Partition directories, or log dirs (with -t, --all-partitions or --offsets)
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
-    /// Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET
-    /// is the log end to be
-    #[arg(long, value_name = "hw|intact-end|OFFSET", default_value = "hw", value_parser = parse_to)]
+    /// Where to cut: hw, intact-end or an offset
+    ///
+    /// hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET is the log end
+    /// to be
+    #[arg(long, value_name = "WHERE", default_value = "hw", value_parser = parse_to)]
     to: To,
 
-    /// Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`
+    /// Cut each partition at its own offset, by lines `TOPIC-PARTITION OFFSET`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "replicas"])]
     offsets: Option<PathBuf>,
 
-    /// Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition's
-    /// directory or a log dir)
+    /// Cut where this copy ends or has other records (repeatable)
+    ///
+    /// A partition's directory or a log dir; the copy is taken to be in sync
     #[arg(long = "replica", value_name = "DIR", conflicts_with = "to")]
     replicas: Vec<PathBuf>,
 
@@ -58,7 +61,7 @@ pub(crate) struct TruncateToHwArgs {
     #[arg(long)]
     all_partitions: bool,
 
-    /// Go through with it although bytes of logs are lost, but for the undo data
+    /// Do it although bytes of logs are lost, but for the undo data
     #[arg(long, requires = "apply")]
     allow_data_loss: bool,
 
@@ -69,25 +72,28 @@ pub(crate) struct TruncateToHwArgs {
     common: Common,
 }
 
+const DETAILS: &str = "\
+Unreadable bytes behind the target always go too: with --to intact-end they are all that goes, which is the \
+repair of a log whose end is torn or full of zeros. A batch goes as a whole, so the log may end before the \
+target. What is left is what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader epochs, and \
+the log dir's checkpoints.
+
+Without --apply it is only told what would be lost. With --apply --allow-data-loss the lock on the log dir is \
+held, so that no broker starts meanwhile; what was there is kept in the partition, in a directory \
+.kfsck-undo-<time>. `kfsck undo` brings it back, and dump-log and lookup read in that directory what was cut off. \
+Afterwards the partition is checked.
+
+Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done, 8 refused: a broker is running, \
+damage before the target, no high watermark known, a directory that is not in use, the metadata log of KRaft.";
+
 const EXAMPLES: &str = "\
-Unreadable bytes behind the target always go too: with --to intact-end they are all that goes, which is the repair of a
-log whose end is torn or full of zeros. A batch goes as a whole, so the log may end before the target. What is left is
-what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader epochs, and the log dir's checkpoints.
-
-Without --apply it is only told what would be lost. With --apply --allow-data-loss the lock on the log dir is held, so that
-no broker starts meanwhile; what was there is kept in the partition, in a directory .kfsck-undo-<time>. `kfsck undo` brings
-it back, and dump-log and lookup read in that directory what was cut off. Afterwards the partition is checked.
-
-Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done, 8 refused: a broker is running, damage before
-the target, no high watermark known, a directory that is not in use, the metadata log of KRaft.
-
 Examples:
-  kfsck truncate-to-hw --to intact-end /data/orders-3           what is unreadable at the end
+  kfsck truncate-to-hw --to intact-end /data/orders-3   an unreadable end
   kfsck truncate-to-hw --to intact-end --apply --allow-data-loss /data/orders-3
-  kfsck truncate-to-hw /data/orders-3                           what lies behind the high watermark
-  kfsck truncate-to-hw --to 4711 /data/orders-3                 offsets from 4711 on
+  kfsck truncate-to-hw /data/orders-3                   to the high watermark
+  kfsck truncate-to-hw --to 4711 /data/orders-3         offsets from 4711 on
   kfsck truncate-to-hw --replica /mnt/b2 --replica /mnt/b3 -t 'orders-*' /data
-  kfsck truncate-to-hw --offsets ends.txt /data                 lines like `orders-3 4711`";
+  kfsck truncate-to-hw --offsets ends.txt /data         one each: orders-3 4711";
 
 fn parse_to(text: &str) -> Result<To, String> {
     match text {
