@@ -159,7 +159,7 @@ fn each_record(file: &File, mut take: impl FnMut(&Record<'_>)) {
     let mut decompressor = Decompressor::default();
     let mut count = 0;
     while let Some(batch) = scan.next_batch().expect("the data can be read") {
-        for record in batch.batch.expect("a batch of usual size").records(&mut decompressor).expect("valid data") {
+        for record in batch.batch().expect("a batch of usual size").records(&mut decompressor).expect("valid data") {
             take(&record.expect("valid data"));
             count += 1;
         }

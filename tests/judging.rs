@@ -7,6 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use kfsck::format::Offset;
+use kfsck::format::batch::RecordBatchBuilder;
+use kfsck::format::compression::Compression;
+use kfsck::format::record::RecordFields;
 use serde_json::Value;
 use support::{Finished, Random, json_output, kfsck, scenario, scenarios, subdirectories, testdata};
 
@@ -141,6 +145,37 @@ fn output_does_not_depend_on_the_number_of_jobs() {
         }
     }
     assert!(found > 5, "{found} errors are too few to show anything");
+}
+
+#[test]
+fn a_large_log_that_is_looked_at_in_parts_is_told_of_alike() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let partition = dir.path().join("large-0");
+    fs::create_dir(&partition).expect("made");
+    let log = partition.join("00000000000000000000.log");
+    // 72 batches of 1 MiB, one of them broken, and half of another.
+    let mut bytes = Vec::new();
+    for at in 0..73_i64 {
+        let mut builder = RecordBatchBuilder::new(
+            RecordBatchBuilder::plain_header(Offset(at), 1_700_000_000_000 + at),
+            Compression::None,
+        );
+        let value = vec![at as u8 + 1; 1 << 20];
+        builder.push(&RecordFields { value: Some(&value), ..RecordFields::default() });
+        builder.write(&mut bytes).expect("a batch");
+    }
+    bytes[30 << 20] ^= 1;
+    bytes.truncate(bytes.len() - (1 << 19));
+    fs::write(&log, &bytes).expect("written");
+    for arguments in [&["check", "-f", "json"][..], &["check", "--deep"], &["verify-index"]] {
+        let run = |jobs| kfsck(dir.path(), arguments.iter().copied().chain(["--show", "info", "-j", jobs, "large-0"]));
+        let (one, two, many) = (run("1"), run("2"), run("50"));
+        assert_eq!(one.status, Some(4), "{}", stderr(&one));
+        for other in [two, many] {
+            assert!(one.stdout == other.stdout && one.stderr == other.stderr, "{arguments:?}: {}", stderr(&other));
+            assert_eq!(one.status, other.status);
+        }
+    }
 }
 
 #[test]

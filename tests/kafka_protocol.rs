@@ -86,11 +86,11 @@ fn compare_log(path: &Path) -> Result<Counts, String> {
             counts.legacy += 1;
             continue;
         };
-        let batch = found.batch.ok_or("a batch is shown without its bytes")?;
+        let batch = found.batch().ok_or("a batch is shown without its bytes")?;
         let at = |why: String| format!("batch at {}: {why}", found.position);
         let theirs = &bytes[found.position.0 as usize..][..batch.bytes().len()];
         counts.batches += 1;
-        compare_batch(&header, &batch, theirs, &mut decompressor, &mut counts).map_err(at)?;
+        compare_batch(header, &batch, theirs, &mut decompressor, &mut counts).map_err(at)?;
     }
     match scan.end() {
         // A broker that was killed leaves these.

@@ -178,14 +178,14 @@ fn compare(case: &Case) -> Result<Counts, String> {
         let options = ScanOptions { bodies: true, ..ScanOptions::default() };
         let mut scan = BatchScan::new(&**log, LogSoFar::segment(*base_offset, None), options);
         while let Some(scanned) = scan.next_batch().map_err(|error| error.to_string())? {
-            let class = match outcomes.verdict(&scanned.header) {
+            let class = match outcomes.verdict(scanned.header) {
                 Verdict::Control => continue,
                 Verdict::Delivered => "committed",
                 Verdict::Aborted => "aborted",
                 Verdict::BeyondLastStableOffset => "beyond-last-stable-offset",
                 Verdict::Unknown => "unknown",
             };
-            let batch = scanned.batch.ok_or("a batch is too large")?;
+            let batch = scanned.batch().ok_or("a batch is too large")?;
             for record in batch.records(&mut decompressor).map_err(|error| error.to_string())? {
                 let Offset(offset) = record.map_err(|error| error.to_string())?.offset;
                 if (case.log_start_offset..case.common_end).contains(&offset) {

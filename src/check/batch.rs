@@ -86,7 +86,7 @@ impl<'p> HeaderRules<'p> {
     /// Holds a header against itself and against what came before it.
     #[inline]
     pub fn judge(&mut self, scanned: &ScannedBatch<'_>, findings: &mut Findings) -> Standing {
-        let header = &scanned.header;
+        let header = scanned.header;
         let last = header.last_offset().0;
         let (first, epoch, is_odd) = match header {
             BatchHeader::RecordBatch(batch) => (batch.base_offset, batch.partition_leader_epoch, is_odd(batch)),
@@ -342,7 +342,7 @@ impl Odd<'_> {
 ///
 /// Source: Kafka `DefaultRecordBatch`, `DefaultRecord`, `AbstractLegacyRecordBatch`.
 pub fn records(scanned: &ScannedBatch<'_>, path: &Path, decompressor: &mut Decompressor, findings: &mut Findings) {
-    let header = &scanned.header;
+    let header = scanned.header;
     let odd = Odd { path, scanned };
     let codec_is_known = match header {
         BatchHeader::RecordBatch(_) => header.compression().is_ok(),
@@ -359,7 +359,7 @@ pub fn records(scanned: &ScannedBatch<'_>, path: &Path, decompressor: &mut Decom
         let words = format!("{left} bytes are left behind the 0 records of the batch");
         return findings.push(odd.undecodable("undecodable", words));
     }
-    let Some(batch) = &scanned.batch else {
+    let Some(batch) = scanned.batch() else {
         let words = format!("a batch of {} bytes was not held in memory", header.size_in_bytes());
         findings.push(odd.undecodable("notLookedAt", words).as_severity(Severity::Info));
         return;

@@ -205,7 +205,7 @@ fn flaw_of_snapshot(storage: &dyn ReadStorage) -> Result<Option<Flaw>, StoreErro
 /// The types of the first and the last record of a control batch; `None` for other batches, and for those that cannot
 /// be decoded.
 fn control_types(scanned: &ScannedBatch<'_>, decompressor: &mut Decompressor) -> Option<(i16, i16)> {
-    let batch = scanned.batch.filter(|_| scanned.header.is_control())?;
+    let batch = scanned.batch().filter(|_| scanned.header.is_control())?;
     let mut types = None;
     for record in batch.records(decompressor).ok()? {
         let control = ControlKey::parse(record.ok()?.key).ok()?.control_type;

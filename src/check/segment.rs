@@ -1,5 +1,7 @@
 //! One segment on its own: its log, and its offset and time indexes held against the log. One walk over the log.
 
+use std::iter;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -14,6 +16,7 @@ use super::{Depth, Id, Setting};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
 use crate::format::compression::Decompressor;
 use crate::format::{Offset, Position};
+use crate::scan::parts::{JoinedScan, LookedAt, Part};
 use crate::scan::segment_ends::SegmentEnds;
 use crate::scan::segment_facts::{BatchPlace, SegmentFacts};
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, Verify};
@@ -50,6 +53,24 @@ pub struct SegmentTask<'a> {
     /// Set from outside to end the walk before the next batch.
     pub stop: Option<&'a AtomicBool>,
 }
+
+impl SegmentTask<'_> {
+    fn log_so_far(&self) -> LogSoFar {
+        LogSoFar::segment(self.files.base_offset, self.next_base_offset)
+    }
+
+    fn scan_options(&self, start: Position) -> ScanOptions<'_> {
+        let options = ScanOptions { start, stop: self.stop, ..ScanOptions::default() };
+        match self.setting.depth {
+            Depth::Quick => ScanOptions { verify: Verify::Framing, ..options },
+            Depth::Checksums => ScanOptions { bodies: true, max_batch_bytes: LARGEST_CONTROL_BATCH, ..options },
+            Depth::Records => ScanOptions { bodies: true, ..options },
+        }
+    }
+}
+
+/// A part of a log that was looked at ahead, with what was found about the records of its batches.
+pub type LogPart = Part<Findings>;
 
 /// What one walk over a segment brought.
 ///
@@ -98,13 +119,44 @@ impl Worker {
 
     /// Judges one segment.
     pub fn judge(&mut self, task: &SegmentTask<'_>) -> JudgedSegment {
-        self.judge_and_show(task, &mut |_, _| ())
+        self.judge_all(task, &mut iter::empty(), &mut |_, _| ())
     }
 
     /// Judges one segment, and shows each batch of its log with whether there is damage somewhere before it.
     pub fn judge_and_show(
         &mut self,
         task: &SegmentTask<'_>,
+        show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
+    ) -> JudgedSegment {
+        self.judge_all(task, &mut iter::empty(), show)
+    }
+
+    /// Judges one segment of whose log `parts`, in order, were looked at already. The result is that of [`Self::judge`].
+    pub fn judge_joined(&mut self, task: &SegmentTask<'_>, parts: &mut dyn Iterator<Item = LogPart>) -> JudgedSegment {
+        self.judge_all(task, parts, &mut |_, _| ())
+    }
+
+    /// Looks at the batches of a log that begin in `range`, for [`Self::judge_joined`].
+    ///
+    /// Errors: the log could not be read.
+    pub fn part(&mut self, task: &SegmentTask<'_>, range: Range<u64>) -> Result<LogPart, StoreError> {
+        let Some(log) = task.files.log else { return Ok(LogPart::none()) };
+        let path = log.path();
+        let storage = open(&path, task.setting.policy)?;
+        let Self { decompressor, scratch } = self;
+        Part::walk(storage.as_ref(), task.log_so_far(), range, task.scan_options(Position(0)), scratch, |scanned| {
+            let mut findings = Findings::new();
+            if task.setting.depth == Depth::Records {
+                batch::records(scanned, &path, decompressor, &mut findings);
+            }
+            (!findings.is_empty()).then_some(findings)
+        })
+    }
+
+    fn judge_all(
+        &mut self,
+        task: &SegmentTask<'_>,
+        parts: &mut dyn Iterator<Item = LogPart>,
         show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
     ) -> JudgedSegment {
         let mut judged = JudgedSegment {
@@ -124,7 +176,7 @@ impl Worker {
         match open(&log.path(), task.setting.policy) {
             Ok(storage) => {
                 let walk = Walk { task, path: log.path(), storage: storage.as_ref(), state };
-                if let Err(error) = walk.run(&mut indexes, self, &mut judged, show) {
+                if let Err(error) = walk.run(&mut indexes, self, &mut judged, parts, show) {
                     judged.unreadable.push(error);
                 }
             }
@@ -196,6 +248,7 @@ impl Walk<'_> {
         indexes: &mut Indexes,
         worker: &mut Worker,
         judged: &mut JudgedSegment,
+        parts: &mut dyn Iterator<Item = LogPart>,
         show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
     ) -> Result<(), StoreError> {
         judged.facts.size_in_bytes = self.storage.len();
@@ -211,7 +264,7 @@ impl Walk<'_> {
             // A stretch of a log says nothing about producers without what comes before.
             judged.facts.producers.clear();
         }
-        let gaps_of_damage = self.batches(start, indexes, worker, judged, show)?;
+        let gaps_of_damage = self.batches(start, indexes, worker, judged, parts, show)?;
         judged.entries = indexes.offset.entries() as u64 + indexes.time.entries() as u64;
         judged.bytes += indexes.offset.size_in_bytes() + indexes.time.size_in_bytes();
         if judged.stopped {
@@ -237,22 +290,28 @@ impl Walk<'_> {
         indexes: &mut Indexes,
         worker: &mut Worker,
         judged: &mut JudgedSegment,
+        parts: &mut dyn Iterator<Item = LogPart>,
         show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
     ) -> Result<u64, StoreError> {
         let depth = self.task.setting.depth;
         let mut rules = HeaderRules::new(&self.path, self.task.files.base_offset, depth);
         let Worker { decompressor, scratch } = worker;
-        let mut scan = BatchScan::with_scratch(self.storage, self.log_so_far(), self.options(start), scratch);
+        let (so_far, options) = (self.task.log_so_far(), self.task.scan_options(start));
+        let mut scan = JoinedScan::new(BatchScan::with_scratch(self.storage, so_far, options, scratch), parts);
         // Damage of which it is not known yet what comes behind, and how many index entries point there.
         let mut damage: Option<(Finding, u64)> = None;
         let mut gaps_of_damage = 0;
         let (facts, findings) = (&mut judged.facts, &mut judged.findings);
         loop {
-            while let Some(scanned) = scan.next_batch()? {
-                let header = &scanned.header;
+            while let Some((scanned, looked_at)) = scan.next_batch()? {
+                let header = scanned.header;
                 let standing = rules.judge(&scanned, findings);
-                if depth == Depth::Records {
-                    batch::records(&scanned, &self.path, decompressor, findings);
+                match looked_at {
+                    LookedAt::Ahead(of_records) => findings.append(of_records.unwrap_or_default()),
+                    LookedAt::Now if depth == Depth::Records => {
+                        batch::records(&scanned, &self.path, decompressor, findings);
+                    }
+                    LookedAt::Now => {}
                 }
                 indexes.offset.batch(scanned.position, header, standing, facts.last);
                 if depth > Depth::Quick {
@@ -270,11 +329,11 @@ impl Walk<'_> {
                     findings.push(with_entries_behind(finding, behind, indexes.time.take_behind()));
                 }
             }
-            let end = scan.end().copied().unwrap_or(ScanEnd::CleanEof);
+            let end = scan.walk().end().copied().unwrap_or(ScanEnd::CleanEof);
             facts.ended(&end);
             judged.bytes = match depth {
                 Depth::Quick => facts.batches.saturating_mul(RECORD_BATCH_OVERHEAD as u64),
-                Depth::Checksums | Depth::Records => scan.position().0,
+                Depth::Checksums | Depth::Records => scan.walk().position().0,
             };
             if end == ScanEnd::Stopped {
                 judged.stopped = true;
@@ -321,19 +380,6 @@ impl Walk<'_> {
         }
         findings.append(of_indexes);
         Ok(gaps_of_damage)
-    }
-
-    fn log_so_far(&self) -> LogSoFar {
-        LogSoFar::segment(self.task.files.base_offset, self.task.next_base_offset)
-    }
-
-    fn options(&self, start: Position) -> ScanOptions<'_> {
-        let options = ScanOptions { start, stop: self.task.stop, ..ScanOptions::default() };
-        match self.task.setting.depth {
-            Depth::Quick => ScanOptions { verify: Verify::Framing, ..options },
-            Depth::Checksums => ScanOptions { bodies: true, max_batch_bytes: LARGEST_CONTROL_BATCH, ..options },
-            Depth::Records => ScanOptions { bodies: true, ..options },
-        }
     }
 
     /// The first batch, by its header alone; `None` where the file does not begin with one.

@@ -419,11 +419,11 @@ impl Dump<'_> {
         loop {
             while let Some(batch) = scan.next_batch()? {
                 // One batch past the window may have a changed base offset, which no checksum covers.
-                let was_past = std::mem::replace(&mut is_past, self.args.filter.is_past(&batch.header));
+                let was_past = std::mem::replace(&mut is_past, self.args.filter.is_past(batch.header));
                 if was_past && is_past {
                     return Ok(ControlFlow::Continue(()));
                 }
-                if self.args.filter.takes_batch(&batch.header) && self.is_delivered(&batch.header) {
+                if self.args.filter.takes_batch(batch.header) && self.is_delivered(batch.header) {
                     self.batch(&batch, file)?;
                     self.run.output.drain()?;
                 }
@@ -444,7 +444,7 @@ impl Dump<'_> {
 
     /// One batch whose checksum holds, and its records.
     fn batch(&mut self, scanned: &ScannedBatch<'_>, file: &str) -> Result<(), Failure> {
-        let ScannedBatch { position, header, batch } = scanned;
+        let (ScannedBatch { position, header, .. }, batch) = (scanned, scanned.batch());
         if !self.args.records {
             let is_wanted = !self.args.filter.looks_into_records()
                 || batch.is_none_or(|batch| self.records(&batch, *position, file) > 0);
@@ -465,7 +465,7 @@ impl Dump<'_> {
             self.too_large(file, *position, &format!("it has {} bytes", header.size_in_bytes()));
             return Ok(());
         };
-        if self.records(batch, *position, file) == 0 && !self.args.filter.takes_whole_batches() {
+        if self.records(&batch, *position, file) == 0 && !self.args.filter.takes_whole_batches() {
             // Nothing of it was wanted: as if it had not been said.
             self.run.output.buffer.truncate(before);
             self.run.seen.batches -= 1;

@@ -389,6 +389,33 @@ impl BatchHeader {
         }
     }
 
+    /// The checksum of the batch that `bytes` begin with; compare with [`Self::crc`]. `None` where they end before it does.
+    #[inline]
+    pub fn computed_crc(&self, bytes: &[u8]) -> Option<u32> {
+        let size = usize::try_from(self.size_in_bytes()).ok()?;
+        // A message may be too small for its own checksum: then that is one of nothing.
+        let covered = bytes.get(..size)?.get(self.checksum_start()..).unwrap_or_default();
+        Some(match self {
+            Self::RecordBatch(_) => crc32c(covered),
+            Self::Message(_) => crc32(covered),
+        })
+    }
+
+    /// As [`Self::computed_crc`], for bytes of a map that the processor has not seen yet: it is told to fetch them ahead,
+    /// and those of the next batch too.
+    #[inline]
+    pub fn computed_crc_fetching_ahead(&self, bytes: &[u8]) -> Option<u32> {
+        let size = usize::try_from(self.size_in_bytes()).ok()?;
+        match self {
+            Self::RecordBatch(_) if size <= bytes.len() => {
+                let start = self.checksum_start();
+                Some(crc32c_fetching_ahead(bytes.get(start..).unwrap_or_default(), size.saturating_sub(start)))
+            }
+            Self::RecordBatch(_) => None,
+            Self::Message(_) => self.computed_crc(bytes),
+        }
+    }
+
     /// A checksum of the right kind, to be fed with the bytes from [`Self::checksum_start`] on.
     #[inline]
     pub fn checksum(&self) -> Checksum {
@@ -455,25 +482,7 @@ impl<'a> RecordBatch<'a> {
     /// The checksum that the bytes have; compare with [`BatchHeader::crc`].
     #[inline]
     pub fn computed_crc(&self) -> u32 {
-        let covered = self.bytes.get(self.header.checksum_start()..).unwrap_or_default();
-        match self.header {
-            BatchHeader::RecordBatch(_) => crc32c(covered),
-            BatchHeader::Message(_) => crc32(covered),
-        }
-    }
-
-    /// As [`Self::computed_crc`], where `following` is the batch in its map with the bytes behind it: for bytes that the
-    /// processor has not seen yet, and that it is told to fetch ahead, those of the next batch too.
-    #[inline]
-    pub fn computed_crc_fetching_ahead(&self, following: &[u8]) -> u32 {
-        match self.header {
-            BatchHeader::RecordBatch(_) => {
-                let start = self.header.checksum_start();
-                let length = self.bytes.len().saturating_sub(start);
-                crc32c_fetching_ahead(following.get(start..).unwrap_or_default(), length)
-            }
-            BatchHeader::Message(_) => self.computed_crc(),
-        }
+        self.header.computed_crc(self.bytes).unwrap_or_default()
     }
 
     /// Whether the batch is as large as the smallest of its magic.

@@ -2,6 +2,7 @@
 
 use super::Offset;
 use super::bytes::{ReadError, Reader, i16_at, i32_at, u32_at};
+use super::checksum::crc32c;
 
 /// The only version ever released.
 pub const VERSION: i16 = 1;
@@ -128,7 +129,7 @@ impl<'a> ProducerSnapshot<'a> {
 
     /// The checksum that fits the bytes: the CRC-32C of everything from byte 6 to the end.
     pub fn computed_crc(&self) -> u32 {
-        crc32c::crc32c(self.bytes.get(COUNT_AT..).unwrap_or_default())
+        crc32c(self.bytes.get(COUNT_AT..).unwrap_or_default())
     }
 
     /// The stored number of entries: `None` only where a lenient reading found less than ten bytes.
@@ -332,7 +333,7 @@ pub fn write(entries: &[ProducerEntry]) -> Vec<u8> {
     entries.iter().for_each(|entry| entry.write(&mut body));
     let mut out = Vec::new();
     out.extend(VERSION.to_be_bytes());
-    out.extend(crc32c::crc32c(&body).to_be_bytes());
+    out.extend(crc32c(&body).to_be_bytes());
     out.append(&mut body);
     out
 }
@@ -364,7 +365,7 @@ mod tests {
     };
 
     fn with(version: i16, crc: Option<u32>, body: &[u8]) -> Vec<u8> {
-        let crc = crc.unwrap_or_else(|| crc32c::crc32c(body));
+        let crc = crc.unwrap_or_else(|| crc32c(body));
         [&version.to_be_bytes()[..], &crc.to_be_bytes(), body].concat()
     }
 

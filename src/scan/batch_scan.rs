@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::resync::{self, LogSoFar};
 use crate::format::Position;
-use crate::format::batch::{BatchHeader, FrameError, HEADER_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordBatch};
+use crate::format::batch::{
+    BatchHeader, FrameError, HEADER_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordBatch, RecordBatchHeader,
+};
 use crate::store::window::{Scratch, View, Window};
 use crate::store::{ReadStorage, StoreError};
 
@@ -124,9 +126,17 @@ pub struct ScannedBatch<'a> {
     /// Where it begins.
     pub position: Position,
     /// Its header.
-    pub header: BatchHeader,
+    pub header: &'a BatchHeader,
     /// Its bytes: only with [`ScanOptions::bodies`], and only up to [`ScanOptions::max_batch_bytes`].
-    pub batch: Option<RecordBatch<'a>>,
+    pub bytes: Option<&'a [u8]>,
+}
+
+impl<'a> ScannedBatch<'a> {
+    /// The batch, where its bytes are at hand.
+    #[inline]
+    pub fn batch(&self) -> Option<RecordBatch<'a>> {
+        RecordBatch::with_header(*self.header, self.bytes?).ok()
+    }
 }
 
 /// A walk over the batches of one log, from a position to the end or to damage.
@@ -142,6 +152,8 @@ pub struct BatchScan<'s> {
     position: u64,
     length: u64,
     so_far: LogSoFar,
+    /// The header of the batch that was shown last: here, because to hand it on by value costs more than to read it.
+    header: BatchHeader,
     end: Option<ScanEnd>,
 }
 
@@ -164,7 +176,8 @@ impl<'s> BatchScan<'s> {
 
     fn over(window: Window<'s>, so_far: LogSoFar, options: ScanOptions<'s>) -> Self {
         let length = window.storage().len();
-        Self { window, options, position: options.start.0, length, so_far, end: None }
+        let header = BatchHeader::RecordBatch(RecordBatchHeader::read(&[0; RECORD_BATCH_OVERHEAD]));
+        Self { window, options, position: options.start.0, length, so_far, header, end: None }
     }
 
     /// Why the walk ended; `None` while it has not.
@@ -198,23 +211,47 @@ impl<'s> BatchScan<'s> {
         if self.end.is_some() {
             return Ok(None);
         }
+        let end = match self.step()? {
+            Step::Batch { position, held } => return self.shown(position, held).map(Some),
+            Step::End(end) => end,
+            Step::None(error) => self.no_batch(error)?,
+            Step::Broken(reason) => self.damage(reason, Some(self.header))?,
+        };
+        // What a map lost meanwhile reads as zeros, which must not pass for damage.
+        self.window.still_whole()?;
+        self.end = Some(end);
+        Ok(None)
+    }
+
+    /// The next batch, or `None` where there is no intact one at the very position where the walk is: what comes behind
+    /// is not looked for.
+    #[inline]
+    pub(super) fn next_before_damage(&mut self) -> Result<Option<ScannedBatch<'_>>, StoreError> {
         match self.step()? {
-            Step::End(end) => {
-                // What a map lost meanwhile reads as zeros, which must not pass for damage.
-                self.window.still_whole()?;
-                self.end = Some(end);
-                Ok(None)
-            }
-            Step::Batch { position, header, held } => {
-                let batch = if held {
-                    let bytes = self.window.at(position, header.size_in_bytes())?;
-                    RecordBatch::with_header(header, bytes).ok()
-                } else {
-                    None
-                };
-                Ok(Some(ScannedBatch { position: Position(position), header, batch }))
-            }
+            Step::Batch { position, held } => self.shown(position, held).map(Some),
+            Step::End(_) | Step::None(_) | Step::Broken(_) => Ok(None),
         }
+    }
+
+    /// Goes on behind the batch with this header, which begins where the walk is and was looked at elsewhere.
+    #[inline]
+    pub(super) fn pass(&mut self, header: &BatchHeader) {
+        self.position = self.position.saturating_add(header.size_in_bytes());
+        self.so_far.take(header);
+    }
+
+    /// As [`Window::still_whole`].
+    pub(super) fn still_whole(&self) -> Result<(), StoreError> {
+        self.window.still_whole()
+    }
+
+    #[inline]
+    fn shown(&mut self, position: u64, held: Option<usize>) -> Result<ScannedBatch<'_>, StoreError> {
+        let bytes = match held {
+            Some(size) => self.window.at(position, size as u64)?.get(..size),
+            None => None,
+        };
+        Ok(ScannedBatch { position: Position(position), header: &self.header, bytes })
     }
 
     #[inline]
@@ -228,32 +265,30 @@ impl<'s> BatchScan<'s> {
             return Ok(Step::End(ScanEnd::CleanEof));
         }
         let view = self.window.view(position, RECORD_BATCH_OVERHEAD as u64)?;
-        let header = match BatchHeader::read(view.bytes).and_then(|header| header.check().map(|()| header)) {
-            Ok(header) => header,
-            Err(error) => return self.no_batch(error).map(Step::End),
-        };
+        match BatchHeader::read(view.bytes).and_then(|header| header.check().map(|()| header)) {
+            Ok(header) => self.header = header,
+            Err(error) => return Ok(Step::None(error)),
+        }
+        let header = &self.header;
         let size = header.size_in_bytes();
         if size > left {
-            let reason = DamageReason::BeyondEnd { size_in_bytes: size, left };
-            return self.damage(reason, Some(header)).map(Step::End);
+            return Ok(Step::Broken(DamageReason::BeyondEnd { size_in_bytes: size, left }));
         }
-        let fits = size <= self.options.max_batch_bytes;
-        let held = self.options.bodies && fits;
+        let held = self.options.bodies && size <= self.options.max_batch_bytes;
         // A batch that is to be shown whole is held before it is looked at, so that none is read twice.
         let view = if held { self.window.view(position, size)? } else { view };
         if self.options.verify == Verify::Checksum {
-            let computed = match RecordBatch::with_header(header, view.bytes) {
-                Ok(batch) => crc_in(&view, &batch),
-                Err(_) => streamed_crc(&mut self.window, position, &header)?,
+            let computed = match crc_in(&view, header) {
+                Some(computed) => computed,
+                None => streamed_crc(&mut self.window, position, header)?,
             };
             if computed != header.crc() {
-                let reason = DamageReason::Checksum { stored: header.crc(), computed };
-                return self.damage(reason, Some(header)).map(Step::End);
+                return Ok(Step::Broken(DamageReason::Checksum { stored: header.crc(), computed }));
             }
         }
         self.position = position + size;
-        self.so_far.take(&header);
-        Ok(Step::Batch { position, header, held })
+        self.so_far.take(&self.header);
+        Ok(Step::Batch { position, held: usize::try_from(size).ok().filter(|_| held) })
     }
 
     /// The end that a header which is none stands for.
@@ -294,8 +329,17 @@ impl<'s> BatchScan<'s> {
     }
 }
 
+/// What lies where the walk is.
 enum Step {
-    Batch { position: u64, header: BatchHeader, held: bool },
+    /// An intact batch. The size is that of one that is held.
+    Batch {
+        position: u64,
+        held: Option<usize>,
+    },
+    /// Nothing that can be a batch.
+    None(FrameError),
+    /// A batch that is not intact.
+    Broken(DamageReason),
     End(ScanEnd),
 }
 
@@ -313,10 +357,13 @@ pub(super) fn intact_header(
     Ok((streamed_crc(window, position, &header)? == header.crc()).then_some(header))
 }
 
-/// The checksum of the batch that the view begins with.
+/// The checksum of the batch with this header that the view begins with; `None` where it ends behind the view.
 #[inline]
-pub(super) fn crc_in(view: &View<'_>, batch: &RecordBatch<'_>) -> u32 {
-    if view.is_lent { batch.computed_crc_fetching_ahead(view.bytes) } else { batch.computed_crc() }
+pub(super) fn crc_in(view: &View<'_>, header: &BatchHeader) -> Option<u32> {
+    match view.is_lent {
+        true => header.computed_crc_fetching_ahead(view.bytes),
+        false => header.computed_crc(view.bytes),
+    }
 }
 
 /// The checksum of the batch at `position`, which must lie inside the file, without holding it.

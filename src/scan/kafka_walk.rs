@@ -102,7 +102,8 @@ impl WalkedBatch {
         if size <= at_once {
             let view = window.view(start, size)?;
             let batch = RecordBatch::with_header(self.header, view.bytes);
-            return Ok(batch.is_ok_and(|batch| batch.is_valid_with(crc_in(&view, &batch))));
+            let computed = crc_in(&view, &self.header);
+            return Ok(batch.ok().zip(computed).is_some_and(|(batch, computed)| batch.is_valid_with(computed)));
         }
         let mut checksum = self.header.checksum();
         let covered = start.saturating_add(self.header.checksum_start() as u64)..start.saturating_add(size);

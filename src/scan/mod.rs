@@ -7,6 +7,7 @@ pub mod checkpoints;
 pub mod kafka_walk;
 pub mod locate;
 pub mod overview;
+pub mod parts;
 pub mod producer_facts;
 pub mod producer_state;
 pub mod recover;

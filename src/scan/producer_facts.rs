@@ -28,7 +28,7 @@ const MOST_ABORTS: usize = 1 << 18;
 /// The most samples that are kept of one thing that is wrong; more are counted.
 const MOST_SAMPLES: usize = 64;
 /// A larger control batch is no transaction marker (they take 78 bytes), in bytes.
-const LARGEST_MARKER: usize = 64 << 10;
+pub(super) const LARGEST_MARKER: usize = 64 << 10;
 
 /// What a stretch of a log says about its producers.
 #[derive(Clone, Debug, Default)]
@@ -649,7 +649,7 @@ struct Marker {
 /// What the first record of a control batch says.
 fn marker(scanned: &ScannedBatch<'_>) -> Result<Marker, MarkerFault> {
     let size_in_bytes = scanned.header.size_in_bytes();
-    let batch = scanned.batch.filter(|_| size_in_bytes <= LARGEST_MARKER as u64);
+    let batch = scanned.batch().filter(|_| size_in_bytes <= LARGEST_MARKER as u64);
     let batch = batch.ok_or(MarkerFault::TooLarge(size_in_bytes))?;
     // Nobody compresses markers: the decompressor takes no memory.
     let mut decompressor = Decompressor::new(LARGEST_MARKER);

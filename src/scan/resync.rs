@@ -13,6 +13,7 @@
 //! The length of a damaged batch is believed only if no shorter way leads to the same place: a flipped length that happens
 //! to end at a batch would hide all those before.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch_scan::{LEAST_HEADER, intact_header};
@@ -20,8 +21,8 @@ use crate::format::Offset;
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
 use crate::format::bytes::{Reader, i64_at};
 use crate::format::compression::Compression;
-use crate::store::StoreError;
-use crate::store::window::Window;
+use crate::store::window::{Scratch, Window};
+use crate::store::{ReadStorage, StoreError};
 
 /// What is known of a log before the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,21 @@ pub(super) fn next_intact(
     search.behind(header)
 }
 
+/// The first position in `range` at which an intact batch begins that can belong to the segment `segment`. It may be one
+/// inside a value: nothing is asked about where it leads.
+pub(super) fn first_intact_in(
+    storage: &dyn ReadStorage,
+    range: Range<u64>,
+    segment: &LogSoFar,
+    stop: Option<&AtomicBool>,
+    scratch: &mut Scratch,
+) -> Result<Option<u64>, StoreError> {
+    let mut window = Window::with_scratch(storage, scratch);
+    let damaged = range.start.saturating_sub(1);
+    let mut search = Search { window: &mut window, so_far: *segment, damaged, end: storage.len(), work: 0, stop };
+    search.next_intact_from(range.start, range.start, range.end)
+}
+
 struct Search<'w, 's> {
     window: &'w mut Window<'s>,
     so_far: LogSoFar,
@@ -199,7 +215,7 @@ impl Search<'_, '_> {
     fn from(&mut self, start: u64) -> Result<Option<u64>, StoreError> {
         let mut doubtful = Vec::new();
         let mut position = start;
-        while let Some(candidate) = self.next_intact_from(position, start)? {
+        while let Some(candidate) = self.next_intact_from(position, start, self.end)? {
             match self.run_from(candidate)? {
                 Run::BelongsToTheLog => {
                     let first = self.header_at(candidate)?.and_then(|header| header.base_offset());
@@ -238,7 +254,7 @@ impl Search<'_, '_> {
     fn run_that_leads_to(&mut self, start: u64, next: u64) -> Result<Option<u64>, StoreError> {
         let before = self.so_far;
         let mut position = start;
-        while let Some(candidate) = self.next_intact_from(position, start)?.filter(|&candidate| candidate < next) {
+        while let Some(candidate) = self.next_intact_from(position, start, next)? {
             let mut at = candidate;
             while at < next
                 && let Some(header) = self.intact(at)?
@@ -255,13 +271,13 @@ impl Search<'_, '_> {
         Ok(None)
     }
 
-    /// The first intact batch from `position` on that can come next; the search began at `start`.
-    fn next_intact_from(&mut self, mut position: u64, start: u64) -> Result<Option<u64>, StoreError> {
+    /// The first intact batch from `position` on, and before `until`, that can come next; the search began at `start`.
+    fn next_intact_from(&mut self, mut position: u64, start: u64, until: u64) -> Result<Option<u64>, StoreError> {
         while position + LEAST_HEADER <= self.end {
             if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Ok(None);
             }
-            let Some(candidate) = self.next_candidate(position)? else { return Ok(None) };
+            let Some(candidate) = self.next_candidate(position, until)? else { return Ok(None) };
             position = candidate + 1;
             let header = self.header_at(candidate)?.filter(|header| self.fits(candidate, header));
             let Some(size) = header.map(|header| header.size_in_bytes()) else { continue };
@@ -273,17 +289,18 @@ impl Search<'_, '_> {
         Ok(None)
     }
 
-    /// The next position whose first eight bytes are an offset that can come next: the cheapest sieve there is.
-    fn next_candidate(&mut self, start: u64) -> Result<Option<u64>, StoreError> {
+    /// The next position before `until` whose first eight bytes are an offset that can come next: the cheapest sieve there
+    /// is.
+    fn next_candidate(&mut self, start: u64, until: u64) -> Result<Option<u64>, StoreError> {
         let (least, most) = (self.so_far.next_offset.0, self.so_far.end_offset.0);
         let mut position = start;
-        while position + LEAST_HEADER <= self.end {
+        while position + LEAST_HEADER <= self.end && position < until {
             let bytes = self.window.at(position, LEAST_HEADER)?;
             let found = bytes.windows(LEAST_HEADER as usize).position(|bytes| {
                 bytes[16] <= 2 && i64_at(bytes, 0).is_some_and(|offset| least <= offset && offset < most)
             });
             match found {
-                Some(skipped) => return Ok(Some(position + skipped as u64)),
+                Some(skipped) => return Ok(Some(position + skipped as u64).filter(|found| *found < until)),
                 None => position += (bytes.len() as u64).saturating_sub(LEAST_HEADER - 1).max(1),
             }
         }

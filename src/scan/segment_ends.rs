@@ -80,8 +80,8 @@ impl<'s> SegmentEnds<'s> {
         let mut scan = self.scan(Position(0));
         loop {
             while let Some(batch) = scan.next_batch()? {
-                if is_wanted(&batch.header) {
-                    head.batch = Some(batch.header);
+                if is_wanted(batch.header) {
+                    head.batch = Some(*batch.header);
                     return Ok(head);
                 }
             }
@@ -190,8 +190,8 @@ impl<'s> SegmentEnds<'s> {
                 is_in_order &= first.unwrap_or(last) >= next_offset && last < self.so_far.end_offset;
                 next_offset = Offset(last.0.saturating_add(1));
                 tail.max_timestamp = tail.max_timestamp.max(batch.header.max_timestamp());
-                see(&batch.header);
-                tail.last = Some(batch.header);
+                see(batch.header);
+                tail.last = Some(*batch.header);
             }
             tail.damage.extend(scan.end().filter(|end| **end != ScanEnd::CleanEof));
             if !scan.skip_damage() {

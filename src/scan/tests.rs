@@ -396,9 +396,9 @@ fn a_batch_larger_than_allowed_is_checked_but_not_held() {
     let options = ScanOptions { bodies: true, max_batch_bytes: 1 << 20, ..ScanOptions::default() };
     let mut scan = BatchScan::new(&storage, LogSoFar::segment(Offset(0), None), options);
     let first = scan.next_batch().unwrap().unwrap();
-    assert_eq!((first.header.size_in_bytes(), first.batch.is_none()), (large.len() as u64, true));
+    assert_eq!((first.header.size_in_bytes(), first.bytes.is_none()), (large.len() as u64, true));
     let second = scan.next_batch().unwrap().unwrap();
-    assert_eq!(second.batch.unwrap().bytes(), batch(1, 2, b"v"));
+    assert_eq!(second.bytes.unwrap(), batch(1, 2, b"v"));
 }
 
 #[test]

@@ -256,7 +256,7 @@ enum Marker {
 
 /// What the first record of a control batch says. `None` where compaction has emptied the batch, or it is no marker.
 fn marker(scanned: &ScannedBatch<'_>, decompressor: &mut Decompressor) -> Option<Marker> {
-    let record = scanned.batch?.records(decompressor).ok()?.next()?.ok()?;
+    let record = scanned.batch()?.records(decompressor).ok()?.next()?.ok()?;
     match ControlRecord::parse(record.key, record.value).ok()? {
         ControlRecord::Abort { .. } => Some(Marker::Abort),
         ControlRecord::Commit { .. } => Some(Marker::Commit),

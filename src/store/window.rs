@@ -55,6 +55,8 @@ pub struct View<'w> {
 /// Bytes of a storage, at hand one window at a time.
 pub struct Window<'s> {
     storage: &'s dyn ReadStorage,
+    /// How many bytes the storage has.
+    length: u64,
     /// The bytes at hand, where the storage lends them.
     lent: Option<&'s [u8]>,
     /// The bytes at hand, where it does not. What lies behind them is left over from earlier.
@@ -89,7 +91,7 @@ impl<'s> Window<'s> {
 
     fn over(storage: &'s dyn ReadStorage, memory: Scratch, home: Option<&'s mut Scratch>) -> Self {
         let Scratch { bytes, reach } = memory;
-        Self { storage, lent: None, copied: bytes, range: 0..0, released: 0, reach, home }
+        Self { storage, length: storage.len(), lent: None, copied: bytes, range: 0..0, released: 0, reach, home }
     }
 
     /// The storage below.
@@ -108,7 +110,7 @@ impl<'s> Window<'s> {
     /// As [`Window::at`], and where the bytes are.
     #[inline]
     pub fn view(&mut self, position: u64, least: u64) -> Result<View<'_>, StoreError> {
-        let wanted = position.saturating_add(least).min(self.storage.len());
+        let wanted = position.saturating_add(least).min(self.length);
         if position < self.range.start || wanted > self.range.end {
             self.refill(position, least)?;
         }
@@ -120,7 +122,7 @@ impl<'s> Window<'s> {
 
     #[cold]
     fn refill(&mut self, position: u64, least: u64) -> Result<(), StoreError> {
-        let length = self.storage.len();
+        let length = self.length;
         let reach = |step: u64| position.min(length)..position.saturating_add(least.max(step)).min(length);
         let range = reach(self.reach.lent);
         self.lent = self.storage.lend(range.clone())?;

@@ -75,13 +75,13 @@ fn walk(storage: &dyn ReadStorage, log: &[u8], so_far: LogSoFar, options: ScanOp
             assert!(size >= 26 && expected + size <= log.len() as u64, "a batch lies within the log");
             let bytes = &log[expected as usize..][..size as usize];
             let batch = RecordBatch::new(bytes).expect("what is shown is a batch");
-            assert_eq!(*batch.header(), found.header);
+            assert_eq!(batch.header(), found.header);
             assert!(options.verify == Verify::Framing || batch.is_valid(), "what is shown holds its checksum");
-            match found.batch {
+            match found.batch() {
                 Some(held) => assert_eq!(held.bytes(), bytes),
                 None => assert!(!options.bodies || size > options.max_batch_bytes),
             }
-            shown.batches.push((expected, found.header));
+            shown.batches.push((expected, *found.header));
             expected += size;
             first = false;
         }

@@ -79,7 +79,27 @@ impl Case {
         };
         let judged = Worker::new(1 << 20).judge(&task);
         assert!(judged.unreadable.is_empty(), "{:?}", judged.unreadable);
+        self.is_judged_alike_in_parts(&task, &judged);
         judged
+    }
+
+    fn is_judged_alike_in_parts(&self, task: &SegmentTask<'_>, judged: &JudgedSegment) {
+        if self.depth == Depth::Quick {
+            return;
+        }
+        for length in [150, 400] {
+            let part = |start: usize| {
+                let end = (start + length).min(self.log.len());
+                Worker::new(1 << 20).part(task, start as u64..end as u64).unwrap()
+            };
+            let mut parts = (0..self.log.len()).step_by(length).map(part);
+            let joined = Worker::new(1 << 20).judge_joined(task, &mut parts);
+            let all = |judged: &JudgedSegment| {
+                let findings: Vec<_> = judged.findings.iter().collect();
+                format!("{:?} {findings:?} {} {}", judged.facts, judged.entries, judged.bytes)
+            };
+            assert_eq!(all(&joined), all(judged), "parts of {length} bytes");
+        }
     }
 
     fn findings(&self) -> Vec<Finding> {

@@ -20,6 +20,7 @@ use super::signals;
 use super::values::parse_size;
 use crate::check::log_dir::{self, LogDirCheck};
 use crate::check::partition::PartitionCheck;
+use crate::check::segment::Worker;
 use crate::check::{Depth, Findings, Setting, Severity};
 use crate::report::reporter::Format;
 use crate::store::ReadPolicy;
@@ -143,13 +144,14 @@ pub(crate) fn run(question: &Question<'_>) -> Exit {
         telling: Telling::new(question.scope, least, question.paths.len() > 1),
         run,
         progress,
+        worker: workshop.worker(),
         is_interrupted: false,
     };
     // One thread draws and hands out the tasks, this one puts the results together: a partition is told while the
     // next is being looked at. The channel holds few, so that nobody runs far ahead.
     let (sender, results) = mpsc::sync_channel(4);
     thread::scope(|scope| {
-        let (workshop, tasks) = (&workshop, plan.tasks());
+        let (workshop, tasks) = (&workshop, plan.tasks(workshop.threads));
         scope.spawn(move || {
             jobs.run(
                 tasks,
@@ -172,6 +174,8 @@ struct Judge {
     run: Run,
     telling: Telling,
     progress: Progress,
+    /// What puts segments together from their parts.
+    worker: Worker,
     is_interrupted: bool,
 }
 
@@ -187,7 +191,7 @@ impl Judge {
                 Outcome::Failed(error) => self.progress.aside(|| self.run.failed(&error)),
                 Outcome::Gone(path) => self.gone(&path),
                 // What follows a beginning is taken there.
-                Outcome::Judged(_) | Outcome::End => {}
+                Outcome::Judged(_) | Outcome::Parts(..) | Outcome::Part(_) | Outcome::End => {}
             }
             if let Err(error) = self.progress.aside(|| self.run.output.drain()) {
                 self.run.cannot_write(&error);
@@ -208,6 +212,18 @@ impl Judge {
                     so_far.append(judged.findings.clone());
                     check.take(*judged);
                 }
+                Ok(Outcome::Parts(segment, count)) => {
+                    let mut parts = (0..count).map_while(|_| match results.recv() {
+                        Ok(Outcome::Part(part)) => Some(part),
+                        _ => None,
+                    });
+                    let judged = self.worker.judge_joined(&unit.task(&segment), &mut parts);
+                    // Those that the walk did not come to.
+                    parts.for_each(drop);
+                    so_far.append(judged.findings.clone());
+                    check.take(judged);
+                }
+                Ok(Outcome::Part(_)) => {}
                 Ok(Outcome::Gone(path)) => self.gone(&path),
                 Ok(Outcome::End) => {
                     let mut report = check.finish();

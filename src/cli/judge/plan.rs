@@ -102,17 +102,17 @@ impl Plan {
         self.wanted.iter().filter_map(size_of).sum()
     }
 
-    /// The tasks in order. A partition is listed when its turn comes.
-    pub(super) fn tasks(self) -> impl Iterator<Item = Task> + Send {
-        self.wanted.into_iter().flat_map(|wanted| match wanted {
-            Wanted::Partition(partition) => partition.tasks(),
+    /// The tasks for `threads` threads, in order. A partition is listed when its turn comes.
+    pub(super) fn tasks(self, threads: usize) -> impl Iterator<Item = Task> + Send {
+        self.wanted.into_iter().flat_map(move |wanted| match wanted {
+            Wanted::Partition(partition) => partition.tasks(threads),
             Wanted::Failed(error) => vec![Task::Failed(error)],
         })
     }
 }
 
 impl Partition {
-    fn tasks(self) -> Vec<Task> {
+    fn tasks(self, threads: usize) -> Vec<Task> {
         match self.place.list() {
             Ok(dir) => {
                 let facts = self.around.as_ref().map(|around| &*around.facts);
@@ -122,7 +122,7 @@ impl Partition {
                 };
                 let surroundings = facts.map(|facts| Surroundings::of(&dir, facts)).unwrap_or_default();
                 let given = self.around.as_ref().and_then(|around| around.given);
-                Arc::new(Unit::new(dir, self.segment, given, surroundings, setting)).tasks()
+                Arc::new(Unit::new(dir, self.segment, given, surroundings, setting)).tasks(threads)
             }
             Err(error) if self.setting.is_live() && is_gone(&error) => {
                 vec![Task::Gone(self.place.path().to_owned())]

@@ -1,18 +1,23 @@
 //! What the threads do: one segment after the other.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::progress::Progress;
 use super::super::signals;
-use crate::check::Setting;
 use crate::check::partition::Surroundings;
-use crate::check::segment::{JudgedSegment, SegmentTask, Worker};
+use crate::check::segment::{JudgedSegment, LogPart, SegmentTask, Worker};
+use crate::check::{Depth, Setting};
 use crate::format::Offset;
 use crate::format::file_name::{FileKind, FileState};
 use crate::report::row::path_text;
+use crate::scan::parts;
 use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::{NamedFile, StoreError};
+
+/// The smallest log that is worth being looked at in parts, in bytes.
+const WORTH_PARTS: u64 = 64 << 20;
 
 /// A partition that is being looked at.
 pub(super) struct Unit {
@@ -40,13 +45,25 @@ impl Unit {
         Self { dir, only, surroundings, setting, given, snapshot_offsets }
     }
 
+    /// The question about one of its segments.
+    pub(super) fn task<'a>(&'a self, segment: &'a OwnedSegment) -> SegmentTask<'a> {
+        SegmentTask {
+            files: segment.files(),
+            next_base_offset: segment.next_base_offset,
+            snapshot_offsets: &self.snapshot_offsets,
+            setting: self.setting,
+            stop: Some(signals::stop()),
+        }
+    }
+
     /// What people call it.
     pub(super) fn title(&self) -> String {
         self.dir.name.as_ref().map_or_else(|| path_text(&self.dir.path), ToString::to_string)
     }
 
-    /// Its beginning, its segments, its end.
-    pub(super) fn tasks(self: Arc<Self>) -> Vec<Task> {
+    /// Its beginning, its segments, its end, for `threads` threads. The last large segments are cut into parts: there are
+    /// no others that these threads could look at meanwhile.
+    pub(super) fn tasks(self: Arc<Self>, threads: usize) -> Vec<Task> {
         let segments: Vec<OwnedSegment> = {
             let of_dir = self.dir.segments();
             let mut next = None;
@@ -64,8 +81,32 @@ impl Unit {
             segments
         };
         let wanted = segments.into_iter().filter(|segment| self.only.is_none_or(|only| only == segment.base_offset));
-        let segments = wanted.map(|segment| Task::Segment(Arc::clone(&self), Box::new(segment)));
-        [Task::Begin(Arc::clone(&self))].into_iter().chain(segments).chain([Task::End]).collect()
+        let wanted: Vec<_> = wanted.map(Arc::new).collect();
+        let first_in_parts = if threads > 1 { wanted.len().saturating_sub(threads) } else { wanted.len() };
+        let mut tasks = vec![Task::Begin(Arc::clone(&self))];
+        for (at, segment) in wanted.into_iter().enumerate() {
+            let parts = if at < first_in_parts { Vec::new() } else { self.parts(&segment, threads) };
+            match parts.len() {
+                0 => tasks.push(Task::Segment(Arc::clone(&self), segment)),
+                count => {
+                    tasks.push(Task::Parts(Arc::clone(&segment), count));
+                    let part = |range| Task::Part(Arc::clone(&self), Arc::clone(&segment), range);
+                    tasks.extend(parts.into_iter().map(part));
+                }
+            }
+        }
+        tasks.push(Task::End);
+        tasks
+    }
+
+    /// The parts in which a segment is looked at; none where it is looked at as a whole. A log that a running broker may
+    /// change is not a thing to be put together from parts.
+    fn parts(&self, segment: &OwnedSegment, threads: usize) -> Vec<Range<u64>> {
+        let size = segment.log.as_ref().and_then(|log| log.facts().ok()).map_or(0, |facts| facts.size_in_bytes);
+        match size >= WORTH_PARTS && self.setting.depth > Depth::Quick && !self.setting.is_live() {
+            true => parts::ranges(size, threads).collect(),
+            false => Vec::new(),
+        }
     }
 }
 
@@ -112,7 +153,10 @@ impl OwnedSegment {
 pub(super) enum Task {
     /// The tasks up to the end are those of this partition.
     Begin(Arc<Unit>),
-    Segment(Arc<Unit>, Box<OwnedSegment>),
+    Segment(Arc<Unit>, Arc<OwnedSegment>),
+    /// A segment that is looked at in so many parts, which come next.
+    Parts(Arc<OwnedSegment>, usize),
+    Part(Arc<Unit>, Arc<OwnedSegment>, Range<u64>),
     /// All segments of this partition were handed out.
     End,
     /// Something cannot be looked at.
@@ -125,6 +169,9 @@ pub(super) enum Task {
 pub(super) enum Outcome {
     Begin(Arc<Unit>),
     Judged(Box<JudgedSegment>),
+    /// So many parts come next, of which this segment is put together.
+    Parts(Arc<OwnedSegment>, usize),
+    Part(LogPart),
     End,
     Failed(StoreError),
     Gone(PathBuf),
@@ -150,10 +197,20 @@ impl Workshop {
         match task {
             Task::Begin(unit) => Outcome::Begin(unit),
             Task::Segment(unit, segment) => self.segment(worker, &unit, &segment),
+            Task::Parts(segment, count) => Outcome::Parts(segment, count),
+            Task::Part(unit, segment, range) => self.part(worker, &unit, &segment, range),
             Task::End => Outcome::End,
             Task::Failed(error) => Outcome::Failed(error),
             Task::Gone(path) => Outcome::Gone(path),
         }
+    }
+
+    /// Looks at a part of a log. What cannot be read is met again, and told, when the parts are put together.
+    fn part(&self, worker: &mut Worker, unit: &Unit, segment: &OwnedSegment, range: Range<u64>) -> Outcome {
+        let length = range.end - range.start;
+        let part = worker.part(&unit.task(segment), range).unwrap_or_else(|_| LogPart::none());
+        self.progress.done(length);
+        Outcome::Part(part)
     }
 
     fn segment(&self, worker: &mut Worker, unit: &Unit, segment: &OwnedSegment) -> Outcome {
@@ -181,13 +238,7 @@ impl Workshop {
 }
 
 fn judge(worker: &mut Worker, unit: &Unit, segment: &OwnedSegment) -> JudgedSegment {
-    worker.judge(&SegmentTask {
-        files: segment.files(),
-        next_base_offset: segment.next_base_offset,
-        snapshot_offsets: &unit.snapshot_offsets,
-        setting: unit.setting,
-        stop: Some(signals::stop()),
-    })
+    worker.judge(&unit.task(segment))
 }
 
 /// Whether a file was there and is not any more, or was cut: what a running broker does to the files it deletes.

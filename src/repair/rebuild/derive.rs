@@ -147,8 +147,8 @@ impl DerivedTxns {
         let (offset, producer_id) = (Offset(header.base_offset), header.producer_id);
         let (decompressor, markers) = (&mut self.decompressor, &mut self.markers);
         let applied = self.producers.apply(header, || {
-            let batch = scanned.batch.as_ref().ok_or(TxnTrouble::TooLarge { position: scanned.position })?;
-            let marker = end_marker(batch, decompressor)?;
+            let batch = scanned.batch().ok_or(TxnTrouble::TooLarge { position: scanned.position })?;
+            let marker = end_marker(&batch, decompressor)?;
             if marker.is_some_and(|marker| marker.aborts) {
                 markers.insert((offset, producer_id));
             }

@@ -134,8 +134,8 @@ impl<'a> ProducersOf<'a> {
                 if std::mem::take(&mut is_behind_damage) {
                     *known = KnownProducers::none_known(Offset(header.base_offset));
                 }
-                let marker = || match &scanned.batch {
-                    Some(batch) => end_marker(batch, &mut decompressor),
+                let marker = || match scanned.batch() {
+                    Some(batch) => end_marker(&batch, &mut decompressor),
                     None => Ok(None),
                 };
                 if known.state.apply::<ProducerError>(header, marker).is_err() {

@@ -78,17 +78,17 @@ fn in_segment(
         while let Some(scanned) = scan.next_batch()? {
             count += 1;
             let header = scanned.header;
-            order.take(&header);
+            order.take(header);
             if header.is_control() || header.last_offset() < log_start_offset {
                 continue;
             }
-            let Some(batch) = scanned.batch.filter(|batch| may_hold(&header, batch, wanted)) else {
-                if scanned.batch.is_none() {
+            let Some(batch) = scanned.batch().filter(|batch| may_hold(header, batch, wanted)) else {
+                if scanned.bytes.is_none() {
                     unreadable.push((scanned.position, header.size_in_bytes()));
                 }
                 continue;
             };
-            let place = BatchPlace { segment: at, position: scanned.position, header };
+            let place = BatchPlace { segment: at, position: scanned.position, header: *header };
             let records = match batch.records(&mut decompressor) {
                 Ok(records) => records,
                 Err(_) => {

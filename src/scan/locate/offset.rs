@@ -183,8 +183,8 @@ fn end_of(
         while let Some(batch) = scan.next_batch()? {
             count += 1;
             is_met |= landing.is_some_and(|landing| landing.start == batch.position);
-            order.take(&batch.header);
-            last = Some(batch.header);
+            order.take(batch.header);
+            last = Some(*batch.header);
         }
         if landing.is_some() && (count == 0 || !is_met) {
             break;
@@ -347,9 +347,9 @@ fn by_scan(view: &PartitionView<'_>, at: usize, target: Offset, trace: &mut Trac
     loop {
         while let Some(batch) = scan.next_batch()? {
             count += 1;
-            order.take(&batch.header);
+            order.take(batch.header);
             if found.is_none() && batch.header.last_offset() >= target {
-                let place = BatchPlace { segment: at, position: batch.position, header: batch.header };
+                let place = BatchPlace { segment: at, position: batch.position, header: *batch.header };
                 let is_gap = batch.header.base_offset().is_some_and(|base| base > target);
                 let is_behind_damage = is_gap && follows_damage;
                 found = Some(InSegment { batch: Some(place), is_behind_damage, is_in_order: true });
@@ -386,8 +386,8 @@ fn first_batch(view: &PartitionView<'_>, at: usize, trace: &mut Trace) -> Result
     'segment: loop {
         while let Some(batch) = scan.next_batch()? {
             count += 1;
-            if order.is_inside(&batch.header) {
-                found = Some(BatchPlace { segment: at, position: batch.position, header: batch.header });
+            if order.is_inside(batch.header) {
+                found = Some(BatchPlace { segment: at, position: batch.position, header: *batch.header });
                 break 'segment;
             }
             is_behind_damage = true;

@@ -78,7 +78,7 @@ pub(super) fn placed(view: &PartitionView<'_>, at: usize) -> Result<Vec<Placed>,
     loop {
         while let Some(batch) = scan.next_batch()? {
             let (position, size) = (batch.position.0, batch.header.size_in_bytes());
-            let (first, last) = (first_of(&batch.header), batch.header.last_offset());
+            let (first, last) = (first_of(batch.header), batch.header.last_offset());
             batches.push(Placed { position, size, first, last, follows_damage, is_believed: false });
             follows_damage = false;
         }

@@ -234,9 +234,9 @@ fn search<T>(
     'segment: loop {
         while let Some(batch) = scan.next_batch()? {
             count += 1;
-            order.take(&batch.header);
-            if wants(&batch.header) {
-                let place = BatchPlace { segment: at, position: batch.position, header: batch.header };
+            order.take(batch.header);
+            if wants(batch.header) {
+                let place = BatchPlace { segment: at, position: batch.position, header: *batch.header };
                 found = take(&mut reader, place)?;
                 if found.is_some() {
                     break 'segment;
@@ -253,7 +253,7 @@ fn search<T>(
     if found.is_some()
         && let Some(behind) = scan.next_batch()?
     {
-        order.take(&behind.header);
+        order.take(behind.header);
     }
     trace.add(Step::Batches { segment: segment.base_offset, from: Position(0), count, checksummed: true });
     if order.is_broken() {

@@ -498,10 +498,10 @@ fn each_batch_from(
         let mut is_enough = false;
         'segment: loop {
             while let Some(scanned) = scan.next_batch()? {
-                order.take(&scanned.header);
-                let place = BatchPlace { segment: at, position: scanned.position, header: scanned.header };
+                order.take(scanned.header);
+                let place = BatchPlace { segment: at, position: scanned.position, header: *scanned.header };
                 if scanned.header.last_offset() >= from
-                    && let Some(batch) = scanned.batch
+                    && let Some(batch) = scanned.batch()
                     && show(&place, &batch).is_break()
                 {
                     is_enough = true;

@@ -107,7 +107,7 @@ impl Log {
             let mut scan = BatchScan::new(&storage, so_far, ScanOptions::default());
             loop {
                 while let Some(batch) = scan.next_batch().unwrap() {
-                    batches.push((i, batch.position, batch.header));
+                    batches.push((i, batch.position, *batch.header));
                 }
                 if !scan.skip_damage() {
                     break;
