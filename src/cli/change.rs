@@ -30,12 +30,14 @@ pub(crate) struct ChangeArgs {
     #[arg(long)]
     pub(crate) apply: bool,
 
-    /// Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)
+    /// Do it only if the plan has this digest (repeatable)
+    ///
+    /// A dry run prints it
     #[arg(long, value_name = "DIGEST", requires = "apply")]
     expect: Vec<String>,
 
     /// Keep what is cut off logs in a directory made in DIR, for want of space in the partition
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     undo_dir: Option<PathBuf>,
 }
 

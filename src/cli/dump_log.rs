@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::dump_small::{DumpError, dump_small};
 use super::exit::Exit;
 use super::filter::{Filter, Isolation};
@@ -42,18 +42,20 @@ const LARGEST_INDEX: u64 = 256 << 20;
 
 /// Arguments of `dump-log`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct DumpLogArgs {
     /// Files, partition directories or log dirs
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
     /// Print the records too, not only their batches
-    #[arg(short, long, visible_aliases = ["deep-iteration", "print-data-log"])]
+    ///
+    /// Kafka's names for it, --deep-iteration and --print-data-log, are taken too
+    #[arg(short, long, aliases = ["deep-iteration", "print-data-log"])]
     records: bool,
 
     /// End each file at its first damage instead of going on at the next intact batch
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     stop_at_damage: bool,
 
     #[command(flatten)]
@@ -69,35 +71,42 @@ pub(crate) struct DumpLogArgs {
     common: Common,
 }
 
+const DETAILS: &str = "\
+Damage does not end a dump: it becomes a line with position, length and reason, and the dump goes on at the next \
+intact batch that belongs to this log. The exit status is 4 then.
+
+Kafka's own spelling works too and prints what kafka-dump-log prints, byte for byte: --files selects it, \
+--kafka-format=RELEASE says as which release. docs/coming-from-kafka-dump-log.md has each option side by side.
+
+  kfsck dump-log --files a.log,b.index --print-data-log
+  kfsck dump-log --kafka-format=3.9 --print-data-log /data/orders-3";
+
 const EXAMPLES: &str = "\
 Examples:
-  kfsck dump-log /data/orders-3                                 every batch of a partition
-  kfsck dump-log -r -n 10 --from-offset 4711 /data/orders-3     ten records from an offset on
+  kfsck dump-log /data/orders-3              every batch of a partition
+  kfsck dump-log -r -n 10 --from-offset 4711 /data/orders-3
+                                             ten records from an offset on
   kfsck dump-log -r --key order-17 --from-time -2h /data/orders-3
-  kfsck dump-log -r -f json /data/orders-3 | jq 'select(.type == \"record\") | .value'
-  kfsck dump-log /data/orders-3/00000000000000004711.timeindex  any file that Kafka writes
-
-Kafka's own spelling works too and prints what kafka-dump-log prints, byte for byte:
-  kfsck dump-log --files a.log,b.index --print-data-log         as the newest release
-  kfsck dump-log --kafka-format=3.9 --print-data-log /data/orders-3/00000000000000000000.log";
+  kfsck dump-log -r -f json /data/orders-3 | jq 'select(.offset == 7).value'
+  kfsck dump-log /data/orders-3/00000000000000004711.timeindex";
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rendering")]
 struct Rendering {
     /// How keys are shown
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto)]
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto, hide_short_help = true)]
     key_format: BytesArg,
 
     /// How values are shown
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto)]
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto, hide_short_help = true)]
     value_format: BytesArg,
 
     /// How much of a key, value or header text shows; the rest is counted. JSON always has everything
-    #[arg(long, value_name = "BYTES", default_value = "1KiB", value_parser = parse_size)]
+    #[arg(long, value_name = "BYTES", default_value = "1KiB", value_parser = parse_size, hide_short_help = true)]
     max_value_bytes: u64,
 
     /// The largest batch that is taken into memory and the most that it may decompress to
-    #[arg(long, value_name = "BYTES", default_value = "128MiB", value_parser = parse_size)]
+    #[arg(long, value_name = "BYTES", default_value = "128MiB", value_parser = parse_size, hide_short_help = true)]
     max_batch_bytes: u64,
 }
 

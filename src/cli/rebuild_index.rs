@@ -10,7 +10,7 @@ use std::thread;
 use clap::{Args, ValueEnum};
 
 use super::change::{Change, ChangeArgs, Outcome};
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::jobs::JobsArg;
 use super::progress::{Progress, ProgressArg};
@@ -30,7 +30,7 @@ use tasks::{Answer, Targets, Unit};
 
 /// Arguments of `rebuild-index`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct RebuildIndexArgs {
     /// Partition directories, log dirs (with -t for some of their partitions), or files of segments
     #[arg(required = true)]
@@ -45,11 +45,11 @@ pub(crate) struct RebuildIndexArgs {
     only: Vec<Kind>,
 
     /// `index.interval.bytes` of the topic: how many bytes of log there are at least between two entries
-    #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = interval)]
+    #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = interval, hide_short_help = true)]
     index_interval_bytes: u32,
 
     /// `segment.index.bytes` of the topic: how large an index may become
-    #[arg(long, value_name = "BYTES", default_value = "10485760", value_parser = interval)]
+    #[arg(long, value_name = "BYTES", default_value = "10485760", value_parser = interval, hide_short_help = true)]
     segment_index_bytes: u32,
 
     #[command(flatten)]
@@ -72,23 +72,25 @@ enum Kind {
     Txnindex,
 }
 
+const DETAILS: &str = "\
+Made again are offset, time and transaction indexes, byte for byte as Kafka's own recovery writes them; by \
+default only those that are wrong or missing. Each log is read once, several at the same time, and never changed. Where one is \
+damaged its indexes end, and the plan says which offsets stay out of their reach.
+
+Without --apply the plan is printed and nothing is touched. With it the lock on the log dir is held, so that no \
+broker starts meanwhile; what was there before is kept in the partition, in a directory .kfsck-undo-<time>, and \
+can be brought back with `kfsck undo`. A partition with more than 64 MiB of new indexes is done in several \
+plans, one after the other.
+
+Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done and nothing is left, 8 refused or \
+taken back: a broker is running, a file has changed meanwhile, no space.";
+
 const EXAMPLES: &str = "\
-Made again are offset, time and transaction indexes, byte for byte as Kafka's own recovery writes
-them; by default only those that are wrong or missing. Each log is read once, several at the same time,
-and never changed. Where one is damaged its indexes end, and the plan says which offsets stay out of their reach.
-
-Without --apply the plan is printed and nothing is touched. With it the lock on the log dir is held,
-so that no broker starts meanwhile; what was there before is kept in the partition, in a directory
-.kfsck-undo-<time>, and can be brought back with `kfsck undo`. A partition with more than 64 MiB of
-new indexes is done in several plans, one after the other.
-
-Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done and nothing is left,
-8 refused or taken back: a broker is running, a file has changed meanwhile, no space.
-
 Examples:
-  kfsck rebuild-index /data/orders-3                          what would be done
-  kfsck rebuild-index --apply /data/orders-3                  do it
-  kfsck rebuild-index --apply --expect 1f0c… /data/orders-3   only if the plan is still that one
+  kfsck rebuild-index /data/orders-3           what would be done
+  kfsck rebuild-index --apply /data/orders-3   do it
+  kfsck rebuild-index --apply --expect 1f0c91aa2b3c4d5e /data/orders-3
+                                               only if the plan is still that one
   kfsck rebuild-index --all --only timeindex -t 'orders-*' /data";
 
 fn interval(text: &str) -> Result<u32, String> {
