@@ -183,7 +183,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__dump__subcmd__log)
-            opts="-r -n -j -t -f -v -q -h --deep-iteration --print-data-log --records --stop-at-damage --from-offset --to-offset --from-time --to-time --limit --key --key-prefix --header --producer-id --leader-epoch --control --isolation --key-format --value-format --max-value-bytes --max-batch-bytes --jobs --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
+            opts="-r -n -j -t -f -v -q -h --records --stop-at-damage --from-offset --to-offset --from-time --to-time --limit --key --key-prefix --header --producer-id --leader-epoch --control --isolation --key-format --value-format --max-value-bytes --max-batch-bytes --jobs --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
