@@ -73,7 +73,7 @@ fn two_of_three_brokers_agree_further_than_all_three() {
 
 #[test]
 fn copies_that_diverge_are_cut_where_a_real_follower_cut() {
-    let (mut compared, mut divergent) = (0, 0);
+    let (mut compared, mut divergent, mut named) = (0, 0, 0);
     for scenario in all("replicas-diverged") {
         for truth in scenario.truth() {
             let Truth::Divergence { partition, brokers, divergence_offset, divergent: diverges, .. } = truth else {
@@ -95,8 +95,15 @@ fn copies_that_diverge_are_cut_where_a_real_follower_cut() {
             divergent += 1;
             assert_eq!(plan["copies"][0]["divergenceOffset"].as_i64(), Some(divergence_offset), "{context}");
             // The checkpoint alone would have kept all that is not what the leader has.
-            assert!(plan["highWatermark"].as_i64() > Some(divergence_offset), "{context}");
-            assert!(plan["remarks"].to_string().contains("would have kept"), "{context}: {plan}");
+            let high_watermark = plan["highWatermark"].as_i64();
+            let known = [("plain", 162), ("short", 150), ("twice", 116)];
+            let known = known.iter().find(|(kind, _)| partition == format!("diverged-{kind}-0") && brokers == [1, 2]);
+            assert!(known.is_none_or(|(_, offset)| high_watermark == Some(*offset)), "{context}: {plan}");
+            assert!(high_watermark > Some(divergence_offset), "{context}");
+            for words in ["would have kept", "could not reveal where they diverge"] {
+                assert!(plan["remarks"].to_string().contains(words), "{context}: {plan}");
+            }
+            named += usize::from(known.is_some());
             let before = tree(&own_log_dir);
             let done = told(&own, &copies, &["--apply", "--allow-data-loss"]);
             assert_eq!(done.status, Some(1), "{context}: {}", done.all());
@@ -117,7 +124,7 @@ fn copies_that_diverge_are_cut_where_a_real_follower_cut() {
         }
     }
     println!("{divergent} of {compared} pairs of copies diverge");
-    assert!(compared >= 4 && divergent >= 3);
+    assert!(compared >= 4 && divergent >= 3 && named >= 3);
 }
 
 /// Two log dirs of a partition whose copies diverge at 60, to be changed.

@@ -19,6 +19,7 @@ use kfsck::store::ReadPolicy;
 use kfsck::store::partition::{PartitionDir, PartitionName};
 use serde_json::Value;
 use support::changing::{Tree, log_dir_copy, loose_copy, run, tree, undo_all, undo_dirs};
+use support::kills::{Made, killed_at_any_moment};
 use support::sim_disk::{SimDisk, faults_and_crashes};
 use support::{Random, copy_partition, in_parallel, kfsck, report, scenario, scenarios, subdirectories, testdata};
 
@@ -184,7 +185,7 @@ fn a_whole_log_dir_is_cut_to_its_high_watermarks_as_reviewed_and_brought_back() 
     assert_eq!((done.status, done.rows("applied").len()), (Some(1), changing.len()), "{}", done.all());
     let checkpoints = Checkpoints::read(&path);
     for plan in &changing {
-        let partition = Path::new(plan["partition"].as_str().unwrap());
+        let partition = Path::new(plan["dir"].as_str().unwrap());
         let checkpointed = checkpoints.of(&PartitionName::of_directory(partition).unwrap());
         let end = Offset(plan["logEndOffset"].as_i64().unwrap());
         assert_eq!((checkpointed.high_watermark, checkpointed.recovery_point), (Some(end), Some(end)));
@@ -297,6 +298,9 @@ fn what_is_lost_is_told_before_and_can_be_read_afterwards() {
     for words in ["lost:", "offsets 5 to 6", "left: log end 5", "plan "] {
         assert!(told.stdout.contains(words), "{words}: {}", told.stdout);
     }
+    assert!(told.stderr.contains("nothing was touched; to do it: --apply --allow-data-loss"), "{}", told.stderr);
+    let told = run(COMMAND, &["--to", "99"], &path);
+    assert_eq!((told.status, told.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -372,7 +376,7 @@ fn after_a_crash_anywhere_there_is_the_log_before_or_the_log_after() {
     let dir = PartitionDir::read(&partition).unwrap();
     // With more steps there are many more disks: KFSCK_CUT_AT=24 for hundreds of thousands.
     let end = std::env::var("KFSCK_CUT_AT").ok().and_then(|text| text.parse().ok()).unwrap_or(33);
-    let cut = plan(&disk, &dir, &around, To::Offset(Offset(end))).unwrap();
+    let cut = plan(&disk, &dir, &around, To::Offset(Offset(end)), &|_| ()).unwrap();
     assert!(cut.plan.steps.len() >= 6, "{} steps", cut.plan.steps.len());
     crash_anywhere(&disk, &cut.plan);
 }
@@ -388,6 +392,17 @@ fn crash_anywhere(disk: &SimDisk, plan: &Plan) {
         tried.finished
     );
     assert!(tried.disks > 300);
+}
+
+#[test]
+fn killed_at_any_moment_what_is_left_can_be_taken_back_or_is_done() {
+    let made = || {
+        let (dir, root) = log_dir_copy(&scenario("4.4.0", "transactions").log_dir(None, None));
+        let partition = root.join("txn-mixed-0");
+        Made { _dir: dir, root, partition }
+    };
+    // Two segments go, indexes and checkpoints are written anew, one log is cut.
+    killed_at_any_moment(made, COMMAND, &["--apply", "--allow-data-loss", "--to", "7"]);
 }
 
 #[test]
@@ -414,7 +429,7 @@ fn however_a_partition_is_named_its_change_can_be_taken_back() {
 fn the_help_shows_how_it_is_used() {
     let help = kfsck(Path::new("/"), [COMMAND, "--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
-    for words in ["--allow-data-loss", "--replica", "Examples:", "Exit status:", "intact-end"] {
+    for words in ["--allow-data-loss", "--replica", "--jobs", "Examples:", "Exit status:", "intact-end"] {
         assert!(text.contains(words), "{words}");
     }
 }

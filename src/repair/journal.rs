@@ -31,20 +31,16 @@ use serde::{Deserialize, Serialize};
 use super::RepairError;
 use super::kept::Record;
 use super::plan::{Plan, Step, digest};
+pub use crate::store::undo_dir::UNDO_DIR_PREFIX;
+use crate::store::undo_dir::{DISCARDING, FINISHED, PLAN, PREPARING, UndoState, state_of};
 use crate::store::write::{FileId, Found, WriteStorage};
 
-/// How the names of undo directories begin; the time in UTC follows.
-pub const UNDO_DIR_PREFIX: &str = ".kfsck-undo-";
 /// The number of this layout.
 const LAYOUT: u32 = 2;
 
-const PLAN: &str = "plan";
 const PLAN_IN_THE_MAKING: &str = "plan.new";
 const TAILS: &str = "tails";
 const TAILS_IN_THE_MAKING: &str = "tails.new";
-const PREPARING: &str = "preparing";
-const DISCARDING: &str = "discarding";
-const FINISHED: &str = "finished";
 const FINISHED_IN_THE_MAKING: &str = "finished.new";
 
 /// The undo data of one change.
@@ -236,19 +232,15 @@ impl Journal {
     ///
     /// Errors: those of the storage, [`RepairError::BadJournal`].
     pub fn progress(&self, storage: &dyn WriteStorage) -> Result<Progress, RepairError> {
-        let names = storage.list(&self.dir)?;
-        let has = |wanted: &str| names.iter().any(|name| name == wanted);
-        if has(DISCARDING) {
-            return Ok(Progress::Discarding);
-        }
-        if has(PREPARING) || names.is_empty() {
-            return Ok(Progress::Prepared);
+        let state = state_of(&storage.list(&self.dir)?);
+        match state {
+            UndoState::Discarding => return Ok(Progress::Discarding),
+            UndoState::Prepared => return Ok(Progress::Prepared),
+            UndoState::PlanMissing => return Err(self.bad(format!("its file {PLAN} is missing"))),
+            UndoState::Interrupted | UndoState::Finished => {}
         }
         if let Some(why) = &self.bad_tails {
             return Err(self.bad(why.clone()));
-        }
-        if !has(PLAN) {
-            return Err(self.bad(format!("its file {PLAN} is missing")));
         }
         let Recorded { layout, digest, mut change } = self.read(storage, PLAN)?;
         if layout != LAYOUT {
@@ -262,7 +254,7 @@ impl Journal {
         }
         self.locate(&mut change.plan)?;
         let change = Box::new(change);
-        Ok(match has(FINISHED) {
+        Ok(match state == UndoState::Finished {
             true => Progress::Finished(change, self.read(storage, FINISHED).unwrap_or_default()),
             false => Progress::Interrupted(change),
         })

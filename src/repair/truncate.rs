@@ -81,6 +81,8 @@ pub struct Truncation {
     pub target: Offset,
     /// The log end afterwards (exclusive): lower than the target where that lies inside a batch, or behind a gap.
     pub log_end_offset: Offset,
+    /// The base offset of the last segment that stays.
+    pub last_base_offset: Offset,
     /// What goes with the records.
     pub toll: Toll,
 }
@@ -132,7 +134,7 @@ pub enum TruncateError {
     #[error("no high watermark is known of {}", .0.display())]
     NoHighWatermark(PathBuf),
     /// The checkpoint says what no broker writes.
-    #[error("the high watermark in the checkpoint is {offset}, which cannot be: {}", .path.display())]
+    #[error("the checkpointed high watermark of {} is {offset}, which no broker writes", .path.display())]
     NegativeHighWatermark {
         /// The partition.
         path: PathBuf,
@@ -209,7 +211,9 @@ impl TruncateError {
                     "a copy from another replica is better than a cut; to cut before the damage all the same: --to {offset}"
                 )
             }
-            Self::BadFile { path, .. } => format!("to see it: kfsck dump-log {}", path.display()),
+            Self::BadFile { path, .. } => {
+                format!("to see it: kfsck dump-log {}; then put a sound one in its place", path.display())
+            }
             Self::NoProducerState { .. } => "kfsck check tells what is wrong with the producer data".to_owned(),
             Self::Stopped => return None,
         })
@@ -240,7 +244,8 @@ struct Cut {
     max_timestamp: Option<(i64, Offset)>,
 }
 
-/// Plans to cut the partition in `dir`. `storage` is asked for fingerprints only.
+/// Plans to cut the partition in `dir`. `storage` is asked for fingerprints only; `seen` is told how many more bytes of
+/// logs were looked at.
 ///
 /// Errors: [`TruncateError`].
 pub fn plan(
@@ -248,6 +253,7 @@ pub fn plan(
     dir: &PartitionDir,
     around: &Around,
     to: To,
+    seen: &dyn Fn(u64),
 ) -> Result<Truncation, TruncateError> {
     refuse_what_is_not_to_be_cut(dir)?;
     let segments = dir.segments().into_iter().filter_map(|files| Some((files, files.log?.path())));
@@ -275,7 +281,7 @@ pub fn plan(
         return Err(TruncateError::BeforeFirstSegment { target, first });
     }
     let wanted = wanted.map(|wanted| wanted.max(log_start));
-    let intact = intact_end(&segments, wanted, around)?;
+    let intact = intact_end(&segments, wanted, around, seen)?;
     let target = wanted.map_or(intact.offset, |wanted| wanted.min(intact.offset).max(first));
     refuse_damage_in_the_way(&segments, &intact, wanted)?;
     let cut = cut_at(&segments, target, &intact, around)?;
@@ -288,6 +294,7 @@ pub fn plan(
         wanted: asked,
         target,
         log_end_offset: cut.end_offset,
+        last_base_offset: segments.get(cut.segment).map_or(first, |segment| segment.files.base_offset),
         toll: Toll::default(),
     };
     let nothing_behind = cut.segment + 1 == segments.len()
@@ -296,9 +303,19 @@ pub fn plan(
         return Ok(truncation);
     }
     take_toll(&segments, &cut, around, &mut truncation)?;
+    seen(segments.iter().skip(intact.segment + 1).map(|segment| segment.size_in_bytes).sum());
     let planner = Planner { storage, dir, around, segments: &segments, cut: &cut, steps: Vec::new() };
     truncation.plan.steps = planner.all(&mut truncation.toll)?;
     Ok(truncation)
+}
+
+impl Truncation {
+    /// Takes the log dir's checkpoints as they are now: those of other partitions may have been lowered since.
+    ///
+    /// Errors: one of them cannot be read any more.
+    pub fn renew_checkpoints(&mut self, storage: &dyn WriteStorage, around: &Around) -> Result<(), TruncateError> {
+        steps::renew_checkpoints(self, storage, around)
+    }
 }
 
 /// Refuses a directory that nobody uses, the metadata log of KRaft, and what an interrupted compaction has left.
@@ -331,7 +348,12 @@ fn so_far(segments: &[Walked<'_>], at: usize) -> LogSoFar {
 
 /// Walks over the log from its start to the first damage, or past `enough`: behind the batch that reaches it, intact
 /// or not does not matter.
-fn intact_end(segments: &[Walked<'_>], enough: Option<Offset>, around: &Around) -> Result<IntactEnd, TruncateError> {
+fn intact_end(
+    segments: &[Walked<'_>],
+    enough: Option<Offset>,
+    around: &Around,
+    seen: &dyn Fn(u64),
+) -> Result<IntactEnd, TruncateError> {
     let mut found = IntactEnd { segment: 0, position: Position(0), offset: Offset(0), damage: None };
     for (at, segment) in segments.iter().enumerate() {
         let base_offset = segment.files.base_offset;
@@ -346,9 +368,11 @@ fn intact_end(segments: &[Walked<'_>], enough: Option<Offset>, around: &Around) 
             let last_offset = scanned.header.last_offset();
             (found.position, found.offset) = (end, Offset(last_offset.0.saturating_add(1)).max(found.offset));
             if enough.is_some_and(|enough| last_offset >= enough) {
+                seen(segment.size_in_bytes);
                 return Ok(found);
             }
         }
+        seen(segment.size_in_bytes);
         match scan.end() {
             Some(ScanEnd::CleanEof) | None => {}
             Some(ScanEnd::Stopped) => return Err(TruncateError::Stopped),
