@@ -336,6 +336,22 @@ fn a_target_is_clamped_and_that_is_said() {
         let plan = said.row("plan");
         (said.status, plan["target"].as_i64().unwrap(), plan["remarks"].to_string())
     };
+    // What compaction has taken from between two segments is not the end of the log.
+    let first_log = partition.join("00000000000000000000.log");
+    let whole = fs::read(&first_log).unwrap();
+    let last = run("dump-log", &["-f", "json"], &first_log).rows("batch").pop().unwrap();
+    fs::write(&first_log, &whole[..last["position"].as_u64().unwrap() as usize]).unwrap();
+    let in_the_gap = last["lastOffset"].as_i64().unwrap();
+    let high_watermarks = path.join("replication-offset-checkpoint");
+    let as_they_were = fs::read(&high_watermarks).unwrap();
+    set_high_watermarks(&path, |_, _| in_the_gap);
+    let (status, target, remarks) = told(&[]);
+    assert_eq!((status, target), (Some(4), in_the_gap));
+    assert!(!remarks.contains("lost already"), "{remarks}");
+    let (_, target, remarks) = told(&["--to", &in_the_gap.to_string()]);
+    assert_eq!((target, remarks.contains("behind the end")), (in_the_gap, false), "{remarks}");
+    fs::write(&first_log, &whole).unwrap();
+    fs::write(&high_watermarks, as_they_were).unwrap();
     set_high_watermarks(&path, |_, offset| offset + 5);
     let (status, target, remarks) = told(&[]);
     assert_eq!((status, target), (Some(0), 36));

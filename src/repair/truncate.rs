@@ -357,7 +357,9 @@ fn intact_end(
     let mut found = IntactEnd { segment: 0, position: Position(0), offset: Offset(0), damage: None };
     for (at, segment) in segments.iter().enumerate() {
         let base_offset = segment.files.base_offset;
-        if enough.is_some_and(|enough| enough < base_offset) {
+        if let Some(enough) = enough.filter(|enough| *enough < base_offset) {
+            // What compaction has removed before that segment is missing, not the end of the log.
+            found.offset = found.offset.max(enough);
             break;
         }
         found = IntactEnd { segment: at, position: Position(0), offset: base_offset, damage: None };
