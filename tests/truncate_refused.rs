@@ -104,6 +104,26 @@ fn damage_before_the_target_is_told_and_refused_and_behind_it_goes() {
 }
 
 #[test]
+fn a_batch_that_goes_need_not_be_decompressed() {
+    let (_dir, path) = log_dir_copy(&scenario("2.8.2", "magic").log_dir(None, None));
+    for topic in ["magic0-gzip-0", "magic1-lz4-0"] {
+        let partition = path.join(topic);
+        let log = partition.join("00000000000000000000.log");
+        // The compressed messages up to offset 16: the header, with the last of their offsets only, stays whole.
+        let batch = run("dump-log", &["-f", "json"], &log).rows("batch").swap_remove(1);
+        let number = |name: &str| batch[name].as_u64().unwrap() as usize;
+        assert_eq!(number("lastOffset"), 16, "{batch}");
+        let mut bytes = fs::read(&log).unwrap();
+        bytes[number("position") + 44..number("position") + number("sizeInBytes")].fill(0xff);
+        fs::write(&log, bytes).unwrap();
+        let cut = run(COMMAND, &[&APPLY[..], &["--to", "12"]].concat(), &partition);
+        assert_eq!(cut.status, Some(1), "{}", cut.all());
+        assert_eq!(fs::metadata(&log).unwrap().len() as usize, number("position"));
+        assert_eq!(run("check", &["--deep", "-t", topic], &path).status, Some(0));
+    }
+}
+
+#[test]
 fn an_offset_before_everything_is_refused() {
     let (_dir, path) = log_dir();
     let partition = path.join(MIXED);
