@@ -304,6 +304,33 @@ fn what_is_lost_is_told_before_and_can_be_read_afterwards() {
 }
 
 #[test]
+fn of_compressed_old_messages_each_one_is_counted_as_lost() {
+    let log_dir = scenario("2.8.2", "magic").log_dir(None, None);
+    for topic in ["magic0-gzip-0", "magic1-lz4-0"] {
+        let partition = log_dir.join(topic);
+        let whole = run(COMMAND, &["-f", "json", "--to", "12"], &partition).row("plan");
+        let log_end = whole["intactEnd"].as_i64().unwrap();
+        // Every offset is taken: no cleaner has been there.
+        assert_eq!(whole["loses"]["records"].as_i64(), Some(log_end - 12), "{whole}");
+        assert_eq!(whole["loses"]["firstOffset"], 12);
+        // Offset 14 is in the messages from 12 to 16.
+        let inside = run(COMMAND, &["--to", "14"], &partition);
+        assert!(inside.stdout.contains("which the batch of offset 12 holds"), "{}", inside.all());
+    }
+}
+
+#[test]
+fn a_snapshot_at_the_new_end_that_cannot_be_read_is_written_anew() {
+    let (_dir, path) = loose_copy(MIXED);
+    let snapshot = path.join("00000000000000000025.snapshot");
+    let by_a_broker = fs::read(&snapshot).unwrap();
+    fs::write(&snapshot, &by_a_broker[..by_a_broker.len() - 1]).unwrap();
+    let done = run(COMMAND, &["--to", "25", "--apply", "--allow-data-loss"], &path);
+    assert_eq!(done.status, Some(1), "{}", done.all());
+    assert_eq!(fs::read(&snapshot).unwrap(), by_a_broker);
+}
+
+#[test]
 fn what_is_cut_off_may_be_kept_elsewhere_and_be_read_there() {
     let (dir, path) = loose_copy(MIXED);
     let before = tree(&path);

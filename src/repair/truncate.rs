@@ -16,10 +16,11 @@ use std::sync::atomic::AtomicBool;
 
 use super::RepairError;
 use super::plan::Plan;
+use crate::format::compression::Decompressor;
 use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileState};
 use crate::format::{Offset, Position};
 use crate::scan::checkpoints::Checkpointed;
-use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions};
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch};
 use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::write::WriteStorage;
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open};
@@ -438,6 +439,23 @@ fn cut_at(segments: &[Walked<'_>], target: Offset, intact: &IntactEnd, around: &
     Ok(cut)
 }
 
+/// How many records a batch holds, and the first offset of it. Compressed messages of magic 0 and 1 have to be looked
+/// into for that; what cannot be read counts as one record.
+fn records_of(scanned: &ScannedBatch<'_>, decompressor: &mut Decompressor) -> (u64, Offset) {
+    let header = scanned.header;
+    if let (Some(count), Some(first_offset)) = (header.records_count(), header.base_offset()) {
+        return (u64::try_from(count).unwrap_or(0), first_offset);
+    }
+    let batch = scanned.batch();
+    let records = batch.as_ref().and_then(|batch| batch.records(decompressor).ok()).into_iter().flatten();
+    let (mut count, mut first_offset) = (0, header.last_offset());
+    for record in records.map_while(Result::ok) {
+        first_offset = first_offset.min(record.offset);
+        count += 1;
+    }
+    (count.max(1), first_offset)
+}
+
 /// Counts what lies behind the cut.
 fn take_toll(
     segments: &[Walked<'_>],
@@ -446,19 +464,21 @@ fn take_toll(
     truncation: &mut Truncation,
 ) -> Result<(), TruncateError> {
     let mut producers = HashSet::new();
+    let mut decompressor = Decompressor::default();
     let mut is_intact = true;
     truncation.intact_end = cut.end_offset;
     for (at, segment) in segments.iter().enumerate().skip(cut.segment) {
         let start = if at == cut.segment { cut.position } else { Position(0) };
         let log = open_log(segment, around.policy)?;
-        let mut scan = BatchScan::new(log.as_ref(), so_far(segments, at), around.scan_from(start));
+        let options = ScanOptions { bodies: true, ..around.scan_from(start) };
+        let mut scan = BatchScan::new(log.as_ref(), so_far(segments, at), options);
         let mut intact_bytes = 0;
         loop {
             while let Some(scanned) = scan.next_batch()? {
                 let header = &scanned.header;
-                let records = header.records_count().map_or(1, |count| u64::try_from(count).unwrap_or(0));
                 let last_offset = header.last_offset();
-                let offsets = (header.base_offset().unwrap_or(last_offset), last_offset);
+                let (records, first_offset) = records_of(&scanned, &mut decompressor);
+                let offsets = (first_offset, last_offset);
                 truncation.plan.loses.add(1, records, header.size_in_bytes(), Some(offsets));
                 intact_bytes += header.size_in_bytes();
                 if is_intact {

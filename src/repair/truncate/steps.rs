@@ -7,6 +7,7 @@ use super::{Around, Cut, Toll, TruncateError, Truncation, Walked, open_log};
 use crate::format::file_name::{FileKind, FileState, producer_snapshot_file_name, segment_file_name};
 use crate::format::offset_checkpoint::{self, OffsetCheckpointEntry};
 use crate::format::offset_index::OffsetIndex;
+use crate::format::producer_snapshot::ProducerSnapshot;
 use crate::format::time_index::{TimeIndex, TimeIndexEntry};
 use crate::format::txn_index::TxnIndex;
 use crate::format::{Offset, Position, leader_epoch, producer_snapshot};
@@ -160,7 +161,7 @@ impl Planner<'_> {
         // A snapshot at or below the log start is one that every start removes.
         let log_start = self.around.checkpointed.log_start_offset.unwrap_or_default();
         let log_start = self.segments.first().map_or(log_start, |first| first.files.base_offset.max(log_start));
-        if end > log_start && !self.snapshots().any(|(offset, _)| offset == end) {
+        if end > log_start && !self.has_readable_snapshot(end)? {
             let name = producer_snapshot_file_name(end, FileState::Live);
             self.replace(self.dir.path.join(name), producer_snapshot::write(&entries))?;
         }
@@ -171,6 +172,11 @@ impl Planner<'_> {
         let live = self.dir.files.iter().filter(|file| file.name.state == FileState::Live);
         let snapshots = live.filter(|file| file.name.kind == FileKind::ProducerSnapshot);
         snapshots.filter_map(|file| Some((file.name.base_offset?, file.path())))
+    }
+
+    fn has_readable_snapshot(&self, at: Offset) -> Result<bool, StoreError> {
+        let Some((_, path)) = self.snapshots().find(|(offset, _)| *offset == at) else { return Ok(false) };
+        Ok(ProducerSnapshot::parse(&read_small(&path, LARGEST_SMALL_FILE)?).is_ok())
     }
 
     fn later_snapshots(&mut self) -> Result<(), TruncateError> {
