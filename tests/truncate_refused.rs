@@ -154,6 +154,11 @@ fn what_is_no_partition_in_use_is_refused() {
     fs::copy(partition.join("00000000000000000011.log"), &swap).unwrap();
     refused(&path, &partition, &["--to", "20"], 8, &["interrupted compaction"]);
     fs::remove_file(swap).unwrap();
+    // A log that no broker opens.
+    let log = partition.join("00000000000000000011.log");
+    fs::rename(&log, partition.join("11.log")).unwrap();
+    refused(&path, &partition, &["--to", "20"], 8, &["11.log is no name of a log", "twenty digits"]);
+    fs::rename(partition.join("11.log"), &log).unwrap();
     // Of a whole log dir these are passed over.
     fs::write(path.join(HIGH_WATERMARKS), "0\n5\ntxn-mixed 0 20\ntxn-other 0 4\ntxn-open-from-start 0 2\n__consumer_offsets 0 4\n__transaction_state 0 46\n").unwrap();
     let said = run(COMMAND, &["--all-partitions"], &path);

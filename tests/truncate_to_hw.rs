@@ -346,11 +346,13 @@ fn what_is_cut_off_may_be_kept_elsewhere_and_be_read_there() {
     assert!(subdirectories(&elsewhere).is_empty());
     // No broker starts with such a directory in its log dir.
     let (_dir, log_dir) = log_dir_copy(&scenario("4.4.0", "transactions").log_dir(None, None));
-    let (partition, place) = (log_dir.join("txn-mixed-0"), log_dir.to_str().unwrap());
     let before = tree(&log_dir);
-    let done = run(COMMAND, &["--apply", "--allow-data-loss", "--to", "33", "--undo-dir", place], &partition);
-    assert_eq!(done.status, Some(12), "{}", done.all());
-    assert_eq!(tree(&log_dir), before);
+    for place in [log_dir.clone(), log_dir.join("txn-mixed-0"), log_dir.join("txn-other-0")] {
+        let arguments = ["--apply", "--allow-data-loss", "--to", "33", "--undo-dir", place.to_str().unwrap()];
+        let done = run(COMMAND, &arguments, &log_dir.join("txn-mixed-0"));
+        assert_eq!(done.status, Some(12), "{}", done.all());
+        assert_eq!(tree(&log_dir), before);
+    }
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl<'a> Change<'a> {
                 let journal = Journal::at(dir);
                 let Some(place) = &self.args.undo_dir else { return Ok(journal) };
                 let place = absolute(place)?;
-                if log_dir_of(&place.join("any")).is_some() {
+                if place.ancestors().any(|dir| log_dir_of(&dir.join("any")).is_some()) {
                     return Err(RepairError::UndoDirInLogDir { dir: place });
                 }
                 return Ok(journal.with_tails_in(&place));

@@ -131,6 +131,9 @@ pub enum TruncateError {
     /// A compaction was interrupted.
     #[error("{} was left by an interrupted compaction", .0.display())]
     Unsettled(PathBuf),
+    /// A log that brokers do not open.
+    #[error("{} is no name of a log that brokers open", .0.display())]
+    NotCanonical(PathBuf),
     /// No checkpoint tells a high watermark.
     #[error("no high watermark is known of {}", .0.display())]
     NoHighWatermark(PathBuf),
@@ -203,6 +206,9 @@ impl TruncateError {
             Self::NotInUse { .. } => "only partitions in use are cut".to_owned(),
             Self::NoSegment(_) => return None,
             Self::Unsettled(_) => "let a broker start once: it completes or removes what was left".to_owned(),
+            Self::NotCanonical(_) => {
+                "rename it to twenty digits, if there is no such file; else move it away".to_owned()
+            }
             Self::NoHighWatermark(_) | Self::NegativeHighWatermark { .. } => {
                 "say where to cut: --to OFFSET, --to intact-end or --replica DIR".to_owned()
             }
@@ -319,7 +325,8 @@ impl Truncation {
     }
 }
 
-/// Refuses a directory that nobody uses, the metadata log of KRaft, and what an interrupted compaction has left.
+/// Refuses a directory that nobody uses, the metadata log of KRaft, logs that no broker opens, and what an interrupted
+/// compaction has left.
 ///
 /// Errors: [`TruncateError`].
 pub fn refuse_what_is_not_to_be_cut(dir: &PartitionDir) -> Result<(), TruncateError> {
@@ -330,6 +337,9 @@ pub fn refuse_what_is_not_to_be_cut(dir: &PartitionDir) -> Result<(), TruncateEr
         if name.state != DirState::Current {
             return Err(TruncateError::NotInUse { path: dir.path.clone(), state: name.state.suffix() });
         }
+    }
+    if let Some(log) = dir.segments().into_iter().filter_map(|segment| segment.log).find(|log| !log.name.canonical) {
+        return Err(TruncateError::NotCanonical(log.path()));
     }
     let unsettled = |state| matches!(state, FileState::Swap | FileState::Cleaned);
     match dir.files.iter().find(|file| unsettled(file.name.state)) {

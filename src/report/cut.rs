@@ -156,6 +156,17 @@ pub fn remarks(cut: &Truncation, from: TargetFrom<'_>) -> Vec<String> {
             remarks.push(format!("{what} {wanted} lies before the log start: nothing is left behind that"));
         }
     }
+    if let TargetFrom::Replicas(Agreement { own, others, .. }) = from {
+        let unknown = others.iter().filter_map(|(copy, _)| {
+            let first = own.first_offset.max(copy.first_offset);
+            Some((first, own.comparable_from(copy).filter(|from| *from > first)?))
+        });
+        if let Some((first, from)) = unknown.max_by_key(|(_, from)| *from) {
+            remarks.push(format!(
+                "offsets {first} up to {from} are taken to be alike in all copies: their leader epochs are not known"
+            ));
+        }
+    }
     if let (TargetFrom::Replicas(agreement), Some(high_watermark)) = (from, cut.high_watermark) {
         let diverges = agreement.others.iter().filter_map(|(_, divergence)| *divergence).min();
         if let Some(offset) = diverges.filter(|offset| *offset < high_watermark) {
