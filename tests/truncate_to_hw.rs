@@ -320,6 +320,23 @@ fn of_compressed_old_messages_each_one_is_counted_as_lost() {
 }
 
 #[test]
+fn an_index_that_leads_into_a_batch_is_not_taken_over() {
+    let (_dir, path) = loose_copy(MIXED);
+    let index = path.join("00000000000000000011.index");
+    let whole = fs::read(&index).unwrap();
+    // The position of each of the two entries that stay when it is cut at 20.
+    for place in [7, 15] {
+        let mut bytes = whole.clone();
+        bytes[place] += 7;
+        fs::write(&index, bytes).unwrap();
+        let done = run(COMMAND, &["--to", "20", "--apply", "--allow-data-loss"], &path);
+        assert_eq!(done.status, Some(1), "{}", done.all());
+        assert_eq!(run("check", &["--deep"], &path).status, Some(0));
+        undo_all(&path).unwrap();
+    }
+}
+
+#[test]
 fn a_snapshot_at_the_new_end_that_cannot_be_read_is_written_anew() {
     let (_dir, path) = loose_copy(MIXED);
     let snapshot = path.join("00000000000000000025.snapshot");

@@ -214,9 +214,7 @@ impl TruncateError {
             }
             Self::BeforeFirstSegment { first, .. } => format!("the lowest offset to cut at is {first}"),
             Self::DamagedBelow { offset, .. } | Self::IntactBehindDamage { offset, .. } => {
-                format!(
-                    "a copy from another replica is better than a cut; to cut before the damage all the same: --to {offset}"
-                )
+                format!("a copy of another replica is better; to cut before the damage: --to {offset}")
             }
             Self::BadFile { path, .. } => {
                 format!("to see it: kfsck dump-log {}; then put a sound one in its place", path.display())

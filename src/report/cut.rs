@@ -124,7 +124,8 @@ pub fn after(cut: &Truncation, zone: &TimeZone) -> Vec<String> {
         let first_lost = cut.plan.loses.first_offset.map(Offset).filter(|first| *first < cut.target);
         lines.push(match first_lost {
             Some(first) => {
-                format!("        below the target, which the batch of offset {first} holds: it goes as a whole")
+                let words = format!("below the target, which the batch of offset {first} holds: it goes as a whole");
+                wrapped("        ", &words)
             }
             None => "        below the target: no record is left between".to_owned(),
         });
