@@ -8,16 +8,19 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use kfsck::check::segment::Worker;
 use kfsck::check::{Depth, Setting};
+use kfsck::format::compression::DEFAULT_LIMIT;
 use kfsck::format::file_name::{FileKind, FileState, segment_file_name};
 use kfsck::format::{Offset, offset_index, time_index};
 use kfsck::repair::RepairError;
 use kfsck::repair::apply::apply;
 use kfsck::repair::journal::Journal;
 use kfsck::repair::plan::Plan;
-use kfsck::repair::rebuild::{RebuildOptions, Rebuilder, verify};
+use kfsck::repair::rebuild::{Partition, Planner, RebuildOptions, verify};
 use kfsck::store::ReadPolicy;
 use kfsck::store::partition::PartitionDir;
 use kfsck::store::write::{Disk, WriteStorage};
@@ -410,12 +413,12 @@ fn a_directory_that_cannot_be_written_to_stays_as_it_is() {
 /// Setting, options and a worker for the library's own planner.
 fn plans(path: &Path, options: &RebuildOptions, disk: &dyn WriteStorage) -> Vec<Plan> {
     let setting = Setting { policy: ReadPolicy::default(), depth: Depth::Checksums, clean_shutdown: false };
-    let dir = PartitionDir::read(path).unwrap();
-    let mut rebuilder = Rebuilder::new(&dir, None, options, setting, None);
-    let mut plans = Vec::new();
-    while let Some(part) = rebuilder.next_part(disk).unwrap() {
-        plans.push(part.plan);
-    }
+    let partition = Arc::new(Partition::new(PartitionDir::read(path).unwrap(), options.clone(), setting));
+    let mut planner = Planner::new(&partition, None);
+    let mut worker = Worker::new(DEFAULT_LIMIT);
+    let looked = partition.segments().into_iter().map(|segment| segment.look(&mut worker, disk, None));
+    let mut plans: Vec<Plan> = looked.filter_map(|looked| Some(planner.take(looked).unwrap()?.plan)).collect();
+    plans.extend(Some(planner.rest().plan).filter(|plan| !plan.steps.is_empty()));
     plans
 }
 

@@ -185,7 +185,7 @@ fn a_whole_log_dir_is_cut_to_its_high_watermarks_as_reviewed_and_brought_back() 
     assert_eq!((done.status, done.rows("applied").len()), (Some(1), changing.len()), "{}", done.all());
     let checkpoints = Checkpoints::read(&path);
     for plan in &changing {
-        let partition = Path::new(plan["partition"].as_str().unwrap());
+        let partition = Path::new(plan["dir"].as_str().unwrap());
         let checkpointed = checkpoints.of(&PartitionName::of_directory(partition).unwrap());
         let end = Offset(plan["logEndOffset"].as_i64().unwrap());
         assert_eq!((checkpointed.high_watermark, checkpointed.recovery_point), (Some(end), Some(end)));

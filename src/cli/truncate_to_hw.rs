@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::change::{Change, ChangeArgs, Outcome, Place};
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::jobs::JobsArg;
 use super::progress::{Progress, ProgressArg};
@@ -22,7 +22,7 @@ use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState};
 use crate::repair::RepairError;
 use crate::repair::divergence::DivergenceError;
 use crate::repair::truncate::{self, To, TruncateError, Truncation};
-use crate::report::change::{PlanWords, note};
+use crate::report::change::{self, PlanWords, note};
 use crate::report::cut::{self, TargetFrom};
 use crate::report::findings::{self, AtStart, Subject};
 use crate::report::reporter::Format;
@@ -38,23 +38,26 @@ use planning::{Cutting, Planned, Replica, Task, Workshop};
 
 /// Arguments of `truncate-to-hw`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct TruncateToHwArgs {
     /// Partition directories, or log dirs (with -t, --all-partitions or --offsets)
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
-    /// Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET
-    /// is the log end to be
-    #[arg(long, value_name = "hw|intact-end|OFFSET", default_value = "hw", value_parser = parse_to, allow_hyphen_values = true)]
+    /// Where to cut: hw, intact-end or an offset
+    ///
+    /// hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET is the log end
+    /// to be
+    #[arg(long, value_name = "WHERE", default_value = "hw", value_parser = parse_to, allow_hyphen_values = true)]
     to: To,
 
-    /// Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`
+    /// Cut each partition at its own offset, by lines `TOPIC-PARTITION OFFSET`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "replicas"])]
     offsets: Option<PathBuf>,
 
-    /// Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition's
-    /// directory or a log dir)
+    /// Cut where this copy ends or has other records (repeatable)
+    ///
+    /// A partition's directory or a log dir; the copy is taken to be in sync
     #[arg(long = "replica", value_name = "DIR", conflicts_with = "to")]
     replicas: Vec<PathBuf>,
 
@@ -62,7 +65,7 @@ pub(crate) struct TruncateToHwArgs {
     #[arg(long)]
     all_partitions: bool,
 
-    /// Go through with it although bytes of logs are lost, but for the undo data
+    /// Do it although bytes of logs are lost, but for the undo data
     #[arg(long, requires = "apply")]
     allow_data_loss: bool,
 
@@ -86,30 +89,28 @@ impl TruncateToHwArgs {
     }
 }
 
+const DETAILS: &str = "\
+Unreadable bytes behind the target always go too: with --to intact-end they are all that goes, which is the \
+repair of a log whose end is torn or full of zeros. A batch goes as a whole, so the log may end before the \
+target. What is left is what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader epochs, and \
+the log dir's checkpoints.
+
+Without --apply it is only told what would be lost. With --apply --allow-data-loss the lock on the log dir is \
+held, so that no broker starts meanwhile; what was there is kept in the partition, in a directory \
+.kfsck-undo-<time>. `kfsck undo` brings it back, and dump-log and lookup read in that directory what was cut off. \
+Afterwards the partition is checked.
+
+Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done, 8 refused: a broker is running, \
+damage before the target, no high watermark known, a directory that is not in use, the metadata log of KRaft.";
+
 const EXAMPLES: &str = "\
-Unreadable bytes behind the target always go too: with --to intact-end they are
-all that goes, which is the repair of a log whose end is torn or full of zeros.
-A batch goes as a whole, so the log may end before the target. What is left is
-what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader
-epochs, and the log dir's checkpoints.
-
-Without --apply it is only told what would be lost. With --apply
---allow-data-loss the lock on the log dir is held, so that no broker starts
-meanwhile; what was there is kept in the partition, in a directory
-.kfsck-undo-<time>. `kfsck undo` brings it back, and dump-log and lookup read in
-that directory what was cut off. Afterwards the partition is checked.
-
-Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done,
-8 refused: a broker is running, damage before the target, no high watermark
-known, a directory that is not in use, the metadata log of KRaft.
-
 Examples:
-  kfsck truncate-to-hw --to intact-end /data/orders-3    what is unreadable
+  kfsck truncate-to-hw --to intact-end /data/orders-3   an unreadable end
   kfsck truncate-to-hw --to intact-end --apply --allow-data-loss /data/orders-3
-  kfsck truncate-to-hw /data/orders-3                    from the high watermark
-  kfsck truncate-to-hw --to 4711 /data/orders-3          offsets from 4711 on
+  kfsck truncate-to-hw /data/orders-3                   to the high watermark
+  kfsck truncate-to-hw --to 4711 /data/orders-3         offsets from 4711 on
   kfsck truncate-to-hw --replica /mnt/b2 --replica /mnt/b3 -t 'orders-*' /data
-  kfsck truncate-to-hw --offsets ends.txt /data          a line: orders-3 4711";
+  kfsck truncate-to-hw --offsets ends.txt /data         one each: orders-3 4711";
 
 fn parse_to(text: &str) -> Result<To, String> {
     match text {
@@ -459,8 +460,8 @@ impl Work<'_> {
         }
         self.mark(given).left = true;
         self.run.seen.errors += errors.iter().map(|finding| finding.more + 1).sum::<u64>();
-        let dir = path_text(&place.path);
-        let subject = Subject { partition: &dir, dir: &dir };
+        let (partition, dir) = change::name_and_dir(&place.path);
+        let subject = Subject { partition: &partition, dir: &dir };
         findings::tell(&mut self.run.reporter, &mut self.run.output.buffer, &subject, errors, |_| AtStart::default());
     }
 

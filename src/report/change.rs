@@ -7,6 +7,7 @@ use super::row::{Field, Row, Value, path_text};
 use super::{json, text};
 use crate::repair::plan::{Loss, Plan, Step};
 use crate::repair::rebuild::{Remark, Stop, Why};
+use crate::store::partition::PartitionName;
 
 /// How long lines of words are at most, in columns.
 const LINE_WIDTH: usize = 80;
@@ -33,9 +34,10 @@ pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: Plan
     let digest = plan.digest();
     let (steps, remarks) = (steps_json(plan, words.why), strings_json(words.remarks));
     let loses = words.loses.map_or_else(|| loss_json(&plan.loses), str::to_owned);
-    let partition = path_text(&plan.partition);
+    let (partition, dir) = name_and_dir(&plan.partition);
     let mut fields = vec![
-        Field::json_only("partition", Value::Word(&partition)),
+        Field::json_only("partition", Value::Text(&partition)),
+        Field::json_only("dir", Value::Text(&dir)),
         Field::json_only("action", Value::Word(&plan.action)),
         Field::json_only("digest", Value::Word(&digest)),
         Field::json_only("steps", Value::Json(&steps)),
@@ -90,9 +92,10 @@ pub(super) fn wrapped(label: &str, words: &str) -> String {
 
 /// Appends that a plan was done, and the command that takes it back.
 pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_command: &str) {
-    let (partition, digest) = (path_text(&plan.partition), plan.digest());
+    let ((partition, dir), digest) = (name_and_dir(&plan.partition), plan.digest());
     let fields = [
-        Field::json_only("partition", Value::Word(&partition)),
+        Field::json_only("partition", Value::Text(&partition)),
+        Field::json_only("dir", Value::Text(&dir)),
         Field::json_only("digest", Value::Word(&digest)),
         Field::json_only("steps", Value::Unsigned(plan.steps.len() as u64)),
         Field::json_only("undoCommand", Value::Word(undo_command)),
@@ -120,12 +123,13 @@ pub struct UndoWords<'a> {
 
 /// Appends a line about undo data.
 pub fn undo(reporter: &mut Reporter, out: &mut Vec<u8>, undo: UndoWords<'_>) {
-    let (partition, dir) = (path_text(undo.partition), path_text(undo.undo_dir));
+    let ((partition, dir), undo_dir) = (name_and_dir(undo.partition), path_text(undo.undo_dir));
     let digest = undo.plan.map(Plan::digest);
     let steps = undo.plan.map(|plan| steps_json(plan, &[]));
     let fields = [
-        Field::json_only("partition", Value::Word(&partition)),
-        Field::new("undoDir", "", Value::Word(&dir)),
+        Field::json_only("partition", Value::Text(&partition)),
+        Field::json_only("dir", Value::Text(&dir)),
+        Field::new("undoDir", "", Value::Word(&undo_dir)),
         Field::new("state", "", Value::Word(undo.state)),
         Field::new("action", "", undo.plan.map_or(Value::Absent, |plan| Value::Word(&plan.action))),
         Field::json_only("digest", digest.as_deref().map_or(Value::Absent, Value::Word)),
@@ -153,6 +157,13 @@ fn undo_sentence(undo: &UndoWords<'_>) -> &'static str {
         (_, "unreadable") => "cannot be read",
         _ => "can be taken back",
     }
+}
+
+/// What a partition is called (its path, where that is no partition's name), and the path.
+pub fn name_and_dir(partition: &Path) -> (String, String) {
+    let dir = path_text(partition);
+    let name = PartitionName::of_directory(partition).map_or_else(|| dir.clone(), |name| name.to_string());
+    (name, dir)
 }
 
 /// Why a file is made again, in words.
