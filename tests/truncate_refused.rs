@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use support::changing::{Said, hold_lock, log_dir_copy, loose_copy, run, tree, undo_dirs};
 use support::scenario;
@@ -121,6 +122,17 @@ fn a_batch_that_goes_need_not_be_decompressed() {
         assert_eq!(fs::metadata(&log).unwrap().len() as usize, number("position"));
         assert_eq!(run("check", &["--deep", "-t", topic], &path).status, Some(0));
     }
+}
+
+#[test]
+fn nothing_is_cut_that_cannot_be_told() {
+    let (_dir, path) = log_dir();
+    let before = tree(&path);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kfsck"));
+    command.arg(COMMAND).args(APPLY).arg(path.join(MIXED)).stdout(full).stderr(Stdio::null());
+    assert!(command.status().unwrap().code().is_some_and(|status| status & 8 != 0));
+    assert_eq!(tree(&path), before);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn where_no_epochs_are_known_nothing_is_claimed_to_have_been_compared() {
     let partitions = subdirectories(&one);
     assert!(!partitions.is_empty());
     for partition in partitions.iter().filter(|path| two.join(file_name(path)).is_dir()) {
-        let said = told(partition, &[two.clone()], &[]);
+        let said = told(partition, std::slice::from_ref(&two), &[]);
         assert!(!said.stdout.contains("taken to be alike"), "{}", said.all());
     }
 }

@@ -143,6 +143,10 @@ impl<'a> Change<'a> {
         // Before anything is done, and before what may be said about that on standard error.
         if let Err(error) = run.output.flush() {
             run.cannot_write(&error);
+            // Who has not been told what is done could not take it back.
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                return Outcome::Refused;
+            }
         }
         if plan.steps.is_empty() || !self.args.apply {
             return Outcome::Planned;
