@@ -357,7 +357,7 @@ impl Work<'_> {
         }
         for name in self.offsets.iter().flat_map(|offsets| offsets.names()) {
             if !self.found.contains(name) {
-                let why = format!("{name} of the file with offsets is in none of the paths");
+                let why = format!("{name} of the file with offsets is not among the partitions given");
                 self.run.refused(&why, Some("nothing was done about it"));
             }
         }
