@@ -151,7 +151,8 @@ fn a_log_is_read_once_for_the_plan_once_before_the_cut_and_then_only_where_it_wa
     };
     let to = To::Offset(Offset(end as i64 - 10));
     let cut = plan(&Disk, &PartitionDir::read(&path).unwrap(), &around, to, &|_| ()).unwrap();
-    segments_read(SEGMENTS as u64 + 4, "the plan");
+    // The segment that is cut is gone through some more times, the last one for its index, which is not trusted.
+    segments_read(SEGMENTS as u64 + 5, "the plan");
     let mut before = Before::look(&Disk, &cut, &around, false, &|_| ()).unwrap();
     segments_read(SEGMENTS as u64 + 2, "the look before");
     let journal = Journal::at(path.join(".kfsck-undo-20261122T000000.000Z"));

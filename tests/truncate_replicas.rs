@@ -11,7 +11,7 @@ use kfsck::format::Offset;
 use kfsck::format::leader_epoch::{self, LeaderEpochEntry, parse};
 use kfsck::repair::divergence::Copy;
 use support::changing::{Said, log_dir_copy, run, tree, undo_all, undo_dirs};
-use support::{Scenario, Truth, collections, scenario, scenarios};
+use support::{Scenario, Truth, collections, file_name, scenario, scenarios, subdirectories};
 
 const COMMAND: &str = "truncate-to-hw";
 
@@ -68,6 +68,25 @@ fn two_of_three_brokers_agree_further_than_all_three() {
             let said = told(&one.join("lagging-1"), &[two, three], &[]);
             assert_eq!(said.row("plan")["target"], 72, "{}: {}", scenario.release, said.all());
         }
+    }
+}
+
+#[test]
+fn where_no_epochs_are_known_nothing_is_claimed_to_have_been_compared() {
+    // Of its 120 offsets those before 60 have magic 0 and 1, and no leader epoch.
+    let log_dir = scenario("2.8.2", "magic").log_dir(None, None);
+    let (_dir, other) = log_dir_copy(&log_dir);
+    let said = told(&log_dir.join("magic-mixed-0"), &[other], &[]);
+    let plan = said.row("plan");
+    assert_eq!((said.status, &plan["target"]), (Some(0), &120.into()), "{}", said.all());
+    assert!(plan["remarks"].to_string().contains("offsets 0 up to 60 are taken to be alike"), "{plan}");
+    let steady = scenario("3.9.0", "replicas-steady");
+    let [one, two] = [1, 2].map(|broker| steady.log_dir(None, Some(broker)));
+    let partitions = subdirectories(&one);
+    assert!(!partitions.is_empty());
+    for partition in partitions.iter().filter(|path| two.join(file_name(path)).is_dir()) {
+        let said = told(partition, std::slice::from_ref(&two), &[]);
+        assert!(!said.stdout.contains("taken to be alike"), "{}", said.all());
     }
 }
 

@@ -145,6 +145,10 @@ impl<'a> Change<'a> {
         // Before anything is done, and before what may be said about that on standard error.
         if let Err(error) = run.output.flush() {
             run.cannot_write(&error);
+            // Who has not been told what is done could not take it back.
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                return Outcome::Refused;
+            }
         }
         if plan.steps.is_empty() || !self.args.apply {
             return Outcome::Planned;
@@ -197,7 +201,7 @@ impl<'a> Change<'a> {
                 let journal = Journal::at(dir);
                 let Some(place) = &self.args.undo_dir else { return Ok(journal) };
                 let place = absolute(place)?;
-                if log_dir_of(&place.join("any")).is_some() {
+                if place.ancestors().any(|dir| log_dir_of(&dir.join("any")).is_some()) {
                     return Err(RepairError::UndoDirInLogDir { dir: place });
                 }
                 return Ok(journal.with_tails_in(&place));

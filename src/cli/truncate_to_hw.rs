@@ -350,13 +350,14 @@ impl Work<'_> {
             self.run.interrupted();
             return self.run.finish();
         }
-        if let Some(loses) = self.planned_loss {
+        // A program that reads JSON lines knows how to go on.
+        if let Some(loses) = self.planned_loss.filter(|_| self.run.reporter.format() != Format::Json) {
             let allow = if loses { " --allow-data-loss" } else { "" };
             self.run.remark(format!("nothing was touched; to do it: --apply{allow}"));
         }
         for name in self.offsets.iter().flat_map(|offsets| offsets.names()) {
             if !self.found.contains(name) {
-                let why = format!("{name} of the file with offsets is in none of the paths");
+                let why = format!("{name} of the file with offsets is not among the partitions given");
                 self.run.refused(&why, Some("nothing was done about it"));
             }
         }

@@ -124,7 +124,8 @@ pub fn after(cut: &Truncation, zone: &TimeZone) -> Vec<String> {
         let first_lost = cut.plan.loses.first_offset.map(Offset).filter(|first| *first < cut.target);
         lines.push(match first_lost {
             Some(first) => {
-                format!("        below the target, which the batch of offset {first} holds: it goes as a whole")
+                let words = format!("below the target, which the batch of offset {first} holds: it goes as a whole");
+                wrapped("        ", &words)
             }
             None => "        below the target: no record is left between".to_owned(),
         });
@@ -154,6 +155,17 @@ pub fn remarks(cut: &Truncation, from: TargetFrom<'_>) -> Vec<String> {
                 _ => "offset",
             };
             remarks.push(format!("{what} {wanted} lies before the log start: nothing is left behind that"));
+        }
+    }
+    if let TargetFrom::Replicas(Agreement { own, others, .. }) = from {
+        let unknown = others.iter().filter_map(|(copy, _)| {
+            let first = own.first_offset.max(copy.first_offset);
+            Some((first, own.comparable_from(copy).filter(|from| *from > first)?))
+        });
+        if let Some((first, from)) = unknown.max_by_key(|(_, from)| *from) {
+            remarks.push(format!(
+                "offsets {first} up to {from} are taken to be alike in all copies: their leader epochs are not known"
+            ));
         }
     }
     if let (TargetFrom::Replicas(agreement), Some(high_watermark)) = (from, cut.high_watermark) {

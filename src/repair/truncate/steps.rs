@@ -1,5 +1,6 @@
 //! The steps of a cut: which files get other bytes, which go, and in which order.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use super::{Around, Cut, Toll, TruncateError, Truncation, Walked, open_log};
 use crate::format::file_name::{FileKind, FileState, producer_snapshot_file_name, segment_file_name};
 use crate::format::offset_checkpoint::{self, OffsetCheckpointEntry};
 use crate::format::offset_index::OffsetIndex;
+use crate::format::producer_snapshot::ProducerSnapshot;
 use crate::format::time_index::{TimeIndex, TimeIndexEntry};
 use crate::format::txn_index::TxnIndex;
 use crate::format::{Offset, Position, leader_epoch, producer_snapshot};
@@ -15,6 +17,7 @@ use crate::repair::plan::{Fingerprint, NewFile, Step};
 use crate::scan::producer_state::ProducerState;
 use crate::scan::recover::{LogRange, RecoverOptions, recover};
 use crate::scan::start::{StartConditions, producers_at};
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, Verify};
 use crate::store::partition::{PartitionDir, PartitionName};
 use crate::store::write::{FileMeta, WriteStorage};
 use crate::store::{NamedFile, StoreError, read_small};
@@ -160,7 +163,7 @@ impl Planner<'_> {
         // A snapshot at or below the log start is one that every start removes.
         let log_start = self.around.checkpointed.log_start_offset.unwrap_or_default();
         let log_start = self.segments.first().map_or(log_start, |first| first.files.base_offset.max(log_start));
-        if end > log_start && !self.snapshots().any(|(offset, _)| offset == end) {
+        if end > log_start && !self.has_readable_snapshot(end)? {
             let name = producer_snapshot_file_name(end, FileState::Live);
             self.replace(self.dir.path.join(name), producer_snapshot::write(&entries))?;
         }
@@ -171,6 +174,11 @@ impl Planner<'_> {
         let live = self.dir.files.iter().filter(|file| file.name.state == FileState::Live);
         let snapshots = live.filter(|file| file.name.kind == FileKind::ProducerSnapshot);
         snapshots.filter_map(|file| Some((file.name.base_offset?, file.path())))
+    }
+
+    fn has_readable_snapshot(&self, at: Offset) -> Result<bool, StoreError> {
+        let Some((_, path)) = self.snapshots().find(|(offset, _)| *offset == at) else { return Ok(false) };
+        Ok(ProducerSnapshot::parse(&read_small(&path, LARGEST_SMALL_FILE)?).is_ok())
     }
 
     fn later_snapshots(&mut self) -> Result<(), TruncateError> {
@@ -219,10 +227,14 @@ impl Planner<'_> {
             file.map(|file| read_small(&file.path(), LARGEST_SMALL_FILE)).transpose()
         };
         let offset_entries = read(files.offset_index)?.and_then(|bytes| self.kept_offset_entries(&bytes, base_offset));
+        let offset_entries = match offset_entries {
+            Some(entries) => self.leads_to_batches(segment, &entries)?.then_some(entries),
+            None => None,
+        };
         let time_entries = read(files.time_index)?.and_then(|bytes| self.kept_time_entries(&bytes, base_offset));
         let rebuilt = match (&offset_entries, &time_entries) {
             (Some(_), Some(_)) => None,
-            // Where one is missing or makes no sense both are made again.
+            // Where one is missing or leads astray both are made again.
             _ => {
                 let log = open_log(segment, self.around.policy)?;
                 let range = LogRange { storage: log.as_ref(), start: 0, size_in_bytes: self.cut.position.0 };
@@ -277,6 +289,32 @@ impl Planner<'_> {
             entry.write(&mut kept);
         }
         Some(kept)
+    }
+
+    /// Whether a batch begins where each entry leads, and none before it reaches the entry's offset. The segment becomes
+    /// the newest, in which a broker looks for the log end from the last entry on.
+    fn leads_to_batches(&self, segment: &Walked<'_>, entries: &[u8]) -> Result<bool, TruncateError> {
+        let base_offset = segment.files.base_offset;
+        let index = OffsetIndex::new(entries, base_offset);
+        let mut entries = index.iter().peekable();
+        let log = open_log(segment, self.around.policy)?;
+        let options = ScanOptions { verify: Verify::Framing, ..self.around.scan_from(Position(0)) };
+        let mut scan = BatchScan::new(log.as_ref(), LogSoFar::segment(base_offset, None), options);
+        let mut before = None;
+        while let Some(entry) = entries.peek() {
+            let Some(batch) = scan.next_batch()? else { break };
+            match entry.position().cmp(&Some(batch.position)) {
+                Ordering::Less => return Ok(false),
+                Ordering::Equal if before >= Some(entry.offset) => return Ok(false),
+                Ordering::Equal => drop(entries.next()),
+                Ordering::Greater => {}
+            }
+            before = Some(batch.header.last_offset());
+        }
+        match scan.end() {
+            Some(ScanEnd::Stopped) => Err(TruncateError::Stopped),
+            _ => Ok(entries.peek().is_none()),
+        }
     }
 
     /// The entries before the cut and the closing one; `None` as above.
