@@ -125,6 +125,11 @@ impl Bench {
         self.is_test
     }
 
+    /// Whether files are as their writer left them in the page cache.
+    pub fn is_written(&self) -> bool {
+        self.is_written
+    }
+
     /// Makes the file of a segment where there is none, and brings it into the page cache.
     pub fn file(&self, segment: &data::Segment) -> data::File {
         segment.file(self.is_test, self.is_written)
