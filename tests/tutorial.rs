@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
@@ -12,10 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use support::changing::long_ago;
-use support::{copy_log_dir, scenario};
+use support::{copy_partition, scenario};
 
-/// Where the pages work. The tests put a directory of their own in its place.
-const SHOWN_PLACE: &str = "/tmp/tutorial";
 /// A line that no command prints.
 const END: &str = "\u{1}end of the output\u{1}";
 /// What is new each time: behind which words, and an example of it.
@@ -30,28 +28,35 @@ struct Shell {
     process: Child,
     input: ChildStdin,
     output: ChildStdout,
+    /// Where the page works, and the directory of the test that stands in for it.
+    shown_place: &'static str,
     place: PathBuf,
     /// The names of undo data and the digests of plans that the page shows, and those that were made.
     names: HashMap<String, String>,
 }
 
 impl Shell {
-    fn start(place: &Path) -> Self {
+    fn start(shown_place: &'static str, place: &Path) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_kfsck"));
         let mut path = OsString::from(program.parent().unwrap());
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap());
         let mut command = Command::new("sh");
-        command.env("PATH", path).env("HOME", place).env("LC_ALL", "C").env_remove("KFSCK_JOBS").env_remove("KFSCK_IO");
+        command
+            .env("PATH", path)
+            .env("HOME", place.parent().unwrap())
+            .env("LC_ALL", "C")
+            .env_remove("KFSCK_JOBS")
+            .env_remove("KFSCK_IO");
         let mut process = command.current_dir(root()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
         input.write_all(b"exec 2>&1\n").unwrap();
-        Self { process, input, output, place: place.to_owned(), names: HashMap::new() }
+        Self { process, input, output, shown_place, place: place.to_owned(), names: HashMap::new() }
     }
 
     /// Runs what stands in the page behind a `$`; what it prints, in the words of the page.
     fn run(&mut self, shown: &str, expected: &str) -> String {
-        let mut command = shown.replace(SHOWN_PLACE, self.place.to_str().unwrap());
+        let mut command = shown.replace(self.shown_place, self.place.to_str().unwrap());
         for (shown, made) in &self.names {
             command = command.replace(shown, made);
         }
@@ -66,7 +71,7 @@ impl Shell {
         }
         let printed = String::from_utf8(printed).unwrap();
         let printed = printed.strip_suffix(&format!("{END}\n")).unwrap();
-        let mut printed = printed.replace(self.place.to_str().unwrap(), SHOWN_PLACE);
+        let mut printed = printed.replace(self.place.to_str().unwrap(), self.shown_place);
         for (shown, made) in new_names(expected).into_iter().zip(new_names(&printed)) {
             self.names.entry(shown).or_insert(made);
         }
@@ -99,37 +104,41 @@ fn new_names(text: &str) -> Vec<String> {
     found
 }
 
-/// Runs the commands of a page; how many they were. A block that begins with `…` shows only the end of what is printed.
-fn run_page(page: &str, place: &Path) -> usize {
+/// Runs the commands of a page that works in `shown_place`; how many they were. Those in a block of `console` print what
+/// stands below them, those in a block of `sh` something that is not shown.
+fn run_page(page: &str, shown_place: &'static str, place: &Path) -> usize {
+    let has_jq = Command::new("jq").arg("--version").output().is_ok_and(|output| output.status.success());
     let text = fs::read_to_string(root().join(page)).unwrap();
-    let mut shell = Shell::start(place);
-    let mut made = String::new();
-    let mut commands = 0;
-    let mut in_block = false;
+    let mut shell = Shell::start(shown_place, place);
+    let (mut made, mut commands, mut block) = (String::new(), 0, "");
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         made.push_str(line);
         made.push('\n');
-        if line.starts_with("```") {
-            in_block = line == "```console";
+        match (line.strip_prefix("```"), block) {
+            (Some(of), _) => block = of,
+            (None, "console") => {
+                let command = line.strip_prefix("$ ").unwrap_or_else(|| panic!("{page}: {line}"));
+                let mut expected = String::new();
+                while let Some(line) = lines.next_if(|line| !line.starts_with("$ ") && *line != "```") {
+                    expected.push_str(line);
+                    expected.push('\n');
+                }
+                made.push_str(&shell.run(command, &expected));
+                commands += 1;
+            }
+            // This is `cargo test`.
+            (None, "sh") if line == "cargo test" => {}
+            (None, "sh") if line.contains("| jq ") && !has_jq => println!("jq is not there, not run: {line}"),
+            (None, "sh") => {
+                let said = shell.run(&line.replace("cargo run --release --", "kfsck"), "");
+                let status = shell.run("echo $?", "");
+                // Sound, or something was found.
+                assert!(matches!(status.trim_end(), "0" | "4"), "{line}: {status}{said}");
+                commands += 1;
+            }
+            _ => {}
         }
-        let Some(command) = line.strip_prefix("$ ").filter(|_| in_block) else { continue };
-        let mut command = format!("{command}\n");
-        while command.ends_with("\\\n") {
-            let more = lines.next().unwrap();
-            made.push_str(more);
-            made.push('\n');
-            command.push_str(more);
-            command.push('\n');
-        }
-        let mut expected = String::new();
-        while let Some(line) = lines.next_if(|line| !line.starts_with("$ ") && *line != "```") {
-            expected.push_str(line);
-            expected.push('\n');
-        }
-        let printed = shell.run(without_remark(&command), &expected);
-        made.push_str(&as_shown(&printed, &expected));
-        commands += 1;
     }
     if std::env::var_os("KFSCK_REGENERATE").is_some() {
         fs::write(root().join(page), &made).unwrap();
@@ -138,24 +147,87 @@ fn run_page(page: &str, place: &Path) -> usize {
     commands
 }
 
-/// A command of the page without the remark behind it, and without what only stands there for those who have not
-/// installed the program.
-fn without_remark(command: &str) -> &str {
-    let command = command.split("    #").next().unwrap().trim_end();
-    command.strip_prefix("cargo run --release -- ").map_or(command, |_| panic!("{command}: put it as `kfsck`"))
-}
-
-/// What was printed, left out where the page leaves it out: a line `…` stands for any lines.
-fn as_shown(printed: &str, expected: &str) -> String {
-    let Some((before, behind)) = expected.split_once("…\n") else { return printed.to_owned() };
-    let is_so =
-        printed.len() >= before.len() + behind.len() && printed.starts_with(before) && printed.ends_with(behind);
-    if is_so { expected.to_owned() } else { printed.to_owned() }
-}
-
 #[test]
 fn the_tutorial_goes_as_it_says() {
     let place = tempfile::tempdir().unwrap();
-    let commands = run_page("docs/tutorial.md", place.path());
+    let commands = run_page("docs/tutorial.md", "/tmp/tutorial", &place.path().join("tutorial"));
     assert!(commands > 20, "{commands} commands");
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("log-dir");
+    let real = scenario("3.9.2", "segments").log_dir(None, None);
+    fs::create_dir(&data).unwrap();
+    for (found, name) in
+        [("tiny-batches-0", "orders-3"), ("rolled-by-time-0", "payments-0"), ("time-equal-0", "refunds-0")]
+    {
+        copy_partition(&real.join(found), &data, long_ago());
+        fs::rename(data.join(found), data.join(name)).unwrap();
+    }
+    for name in ["meta.properties", ".kafka_cleanshutdown"] {
+        fs::copy(real.join(name), data.join(name)).unwrap();
+    }
+    for name in ["replication-offset-checkpoint", "recovery-point-offset-checkpoint"] {
+        fs::write(data.join(name), "0\n3\norders 3 500\npayments 0 120\nrefunds 0 24\n").unwrap();
+    }
+    // The same damage as in the tutorial.
+    let (index, log) =
+        (data.join("orders-3/00000000000000000000.index"), data.join("orders-3/00000000000000000000.log"));
+    let mut entries = fs::read(&index).unwrap();
+    entries[20..22].copy_from_slice(&[0xff, 0xff]);
+    fs::write(&index, entries).unwrap();
+    let log = fs::File::options().write(true).open(&log).unwrap();
+    log.set_len(log.metadata().unwrap().len() - 30).unwrap();
+    let commands = run_page("README.md", "/data", &data);
+    assert!(commands > 15, "{commands} commands");
+}
+
+#[test]
+fn every_page_is_reached_from_the_readme_and_every_link_leads_somewhere() {
+    let mut linked = HashSet::new();
+    for page in pages() {
+        let text = fs::read_to_string(root().join(&page)).unwrap();
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let at = match file {
+                "" => root().join(&page),
+                file => root().join(&page).parent().unwrap().join(file),
+            };
+            let found = fs::read_to_string(&at).unwrap_or_else(|_| panic!("{page}: {target} leads nowhere"));
+            let of_heading = |line: &str| {
+                let words = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+                words.replace(|character: char| !character.is_alphanumeric() && !"-_".contains(character), "")
+            };
+            let is_heading = |line: &&str| line.starts_with('#');
+            let has_anchor =
+                anchor.is_empty() || found.lines().filter(is_heading).any(|line| of_heading(line) == anchor);
+            assert!(has_anchor, "{page}: there is no {target}");
+            if page == "README.md" {
+                linked.insert(at.canonicalize().unwrap());
+            }
+        }
+    }
+    for page in pages().into_iter().filter(|page| page != "README.md" && page != "CHANGELOG.md") {
+        assert!(linked.contains(&root().join(&page).canonicalize().unwrap()), "README.md has no link to {page}");
+    }
+}
+
+/// The pages of the project that people read.
+fn pages() -> Vec<String> {
+    let mut found = Vec::new();
+    for dir in ["", "docs/"] {
+        for entry in fs::read_dir(root().join(dir)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                found.push(format!("{dir}{name}"));
+            }
+        }
+    }
+    assert!(found.len() > 8, "{found:?}");
+    found
 }
