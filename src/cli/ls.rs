@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::signals;
 use crate::format::Offset;
 use crate::format::file_name::{FileName, FileState};
-use crate::report::reporter::{Format, Reporter};
+use crate::report::reporter::Format;
 use crate::report::{entries, overview};
 use crate::scan::checkpoints::Checkpoints;
 use crate::scan::overview::{Flaw, PartitionFacts, SegmentFacts};
@@ -43,7 +43,9 @@ meets the eye is noted, and the exit status is 4. Whether there is other damage,
   last timestamp   the largest of the last batch
   max timestamp    the largest of a segment, by its time index if the log
                    confirms it
-  size             of the .log files";
+  size             of the .log files
+
+A narrow terminal has room for some of these; a pipe, and JSON, get all.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +59,7 @@ pub(crate) fn run(args: &LsArgs) -> Exit {
     let mut run = Run::start(&args.common, "ls");
     if run.reporter.format() == Format::Text {
         // A list reads best in columns.
-        run.reporter = Reporter::new(Format::Table, run.reporter.zone().clone(), run.reporter.width());
+        run.reporter = run.reporter.in_format(Format::Table);
     }
     let mut list = List {
         args,
