@@ -82,7 +82,7 @@ long\t'A big-endian 64-bit integer'
 none\t'Not at all'"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-value-bytes -d 'How much of a key, value or header text shows; the rest is counted. JSON always has everything' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-batch-bytes -d 'The largest batch that is taken into memory and the most that it may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s j -l jobs -d 'How many threads work at the same time' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l segment -d 'Only the segment that begins at this offset' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s f -l format -d 'How it is shown' -r -f -a "text\t''
@@ -130,7 +130,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l show -d 'Th
 warning\t''
 info\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s j -l jobs -d 'How many threads work at the same time' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -155,7 +155,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l show -d 'The least
 warning\t''
 info\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s j -l jobs -d 'How many threads work at the same time' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -184,7 +184,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l index-inte
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l segment-index-bytes -d '`segment.index.bytes` of the topic: how large an index may become' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l expect -d 'Do it only if the plan has this digest (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
-complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s j -l jobs -d 'How many threads work at the same time' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -210,7 +210,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l offsets -
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l replica -d 'Cut where this copy ends or has other records (repeatable)' -r -F
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l expect -d 'Do it only if the plan has this digest (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s j -l jobs -d 'How many threads work at the same time; as many as there are cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s j -l jobs -d 'How many threads work at the same time' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"

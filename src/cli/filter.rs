@@ -61,7 +61,7 @@ pub(crate) struct Filter {
     /// What transactions may show
     ///
     /// read-committed shows what such a consumer gets: no aborted and no open transactions, no markers
-    #[arg(long, value_enum, default_value_t = Isolation::ReadUncommitted)]
+    #[arg(long, value_enum, default_value_t = Isolation::ReadUncommitted, hide_short_help = true)]
     pub(crate) isolation: Isolation,
 }
 

@@ -22,8 +22,10 @@ const MOST_JOBS: usize = 1024;
 /// The option of the commands that look at several segments or partitions at once.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct JobsArg {
-    /// How many threads work at the same time; as many as there are cores if not given. The output does not depend on it
-    #[arg(short, long, value_name = "N", env = "KFSCK_JOBS", value_parser = parse_jobs)]
+    /// How many threads work at the same time
+    ///
+    /// As many as there are cores if not given. The output does not depend on it
+    #[arg(short, long, value_name = "N", env = "KFSCK_JOBS", hide_env_values = true, value_parser = parse_jobs)]
     jobs: Option<NonZeroUsize>,
 }
 

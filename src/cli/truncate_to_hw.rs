@@ -350,7 +350,8 @@ impl Work<'_> {
             self.run.interrupted();
             return self.run.finish();
         }
-        if let Some(loses) = self.planned_loss {
+        // A program that reads JSON lines knows how to go on.
+        if let Some(loses) = self.planned_loss.filter(|_| self.run.reporter.format() != Format::Json) {
             let allow = if loses { " --allow-data-loss" } else { "" };
             self.run.remark(format!("nothing was touched; to do it: --apply{allow}"));
         }
