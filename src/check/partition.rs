@@ -277,8 +277,8 @@ fn path_of(error: &StoreError) -> &Path {
         | StoreError::TooLarge { path, .. }
         | StoreError::LockHeld { path, .. }
         | StoreError::NotItselfAFile { path }
-        | StoreError::NotKafkas { path }
-        | StoreError::NothingThere { path }
+        | StoreError::NotKafkas { path, .. }
+        | StoreError::NothingThere { path, .. }
         | StoreError::UnnameablePartition { path }
         | StoreError::NothingSelected { path, .. } => path,
     }

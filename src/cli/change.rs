@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::common::Run;
+use super::common::{Run, quoted};
 use super::progress::Progress;
 use super::signals;
 use crate::format::Offset;
@@ -166,7 +166,10 @@ impl<'a> Change<'a> {
         match done {
             Ok(journal) => {
                 let command = format!("kfsck undo --apply {}", quoted(&journal.dir));
-                change::applied(&mut run.reporter, &mut run.output.buffer, plan, &command);
+                // Of a log that was cut, the undo data are the end.
+                let cut_off = plan.loses.records > 0 && self.args.undo_dir.is_none();
+                let read_command = cut_off.then(|| format!("kfsck dump-log -r {}", quoted(&journal.dir)));
+                change::applied(&mut run.reporter, &mut run.output.buffer, plan, &command, read_command.as_deref());
                 run.undo_commands.push(command);
                 Outcome::Applied
             }
@@ -233,11 +236,4 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
         (Some(parent), Some(name)) => Ok(canonical(parent)?.join(name)),
         _ => canonical(path),
     }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = crate::report::row::path_text(path);
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(&byte);
-    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

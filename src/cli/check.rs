@@ -42,7 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   kfsck check /data                       a log dir
   kfsck check /data1 /data2               all log dirs of a broker, compared
-  kfsck check -f table /data              a line a partition, findings below
+  kfsck check -f table /data              a line each where something is wrong
   kfsck check --quick /data               in a moment, without the payload
   kfsck check --deep -t 'orders-*' /data  every record of some partitions
   kfsck check --strict -q /data || alert  exit status 4 for warnings too";

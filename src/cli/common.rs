@@ -12,8 +12,9 @@ use super::output::{Output, complain, terminal_width};
 use super::values::parse_zone;
 use crate::format::Offset;
 use crate::report::change::how_to_take_back;
+use crate::report::findings::quoted_for_shell;
 use crate::report::reporter::{Format, Reporter, Tone};
-use crate::report::row::{Field, Row, Value};
+use crate::report::row::{Field, Row, Value, path_text};
 use crate::store::broker_lock::{LockState, lock_state};
 use crate::store::expand::{Glob, Selection};
 use crate::store::log_dir::log_dir_of;
@@ -175,7 +176,12 @@ pub(crate) struct Run {
     said: HashSet<String>,
     /// What takes back the changes that were made, oldest first.
     pub(crate) undo_commands: Vec<String>,
+    /// What `check` should look at, each once.
+    to_check: Vec<PathBuf>,
 }
+
+/// The most damaged places for which the next command is shown.
+const MOST_TO_CHECK: usize = 5;
 
 /// The number of the JSON vocabulary; it rises when a field is renamed or goes.
 pub(crate) const JSON_SCHEMA: i64 = 1;
@@ -192,6 +198,7 @@ impl Run {
             brokers: Vec::new(),
             said: HashSet::new(),
             undo_commands: Vec::new(),
+            to_check: Vec::new(),
         };
         let fields = [
             Field::json_only("schema", Value::Int(JSON_SCHEMA)),
@@ -225,6 +232,13 @@ impl Run {
     pub(crate) fn damage(&mut self) {
         self.seen.errors += 1;
         self.exit |= Exit::ERRORS_LEFT;
+    }
+
+    /// Damage was seen in `path`: the last lines say how to learn more about it.
+    pub(crate) fn lead_to_check(&mut self, path: &Path) {
+        if self.to_check.last().is_none_or(|last| last != path) {
+            self.to_check.push(path.to_owned());
+        }
     }
 
     /// Errors are left that are counted already, or a dry run has found work.
@@ -296,6 +310,14 @@ impl Run {
             let words = format!("{places} damaged, in {files}{batches}");
             self.reporter.words(&mut self.output.buffer, Some(Tone::Bad), words.as_bytes());
         }
+        let more = self.to_check.len().saturating_sub(MOST_TO_CHECK);
+        for path in self.to_check.iter().take(MOST_TO_CHECK) {
+            let words = format!("To see what is wrong: kfsck check {}", quoted(path));
+            self.reporter.words(&mut self.output.buffer, None, words.as_bytes());
+        }
+        if more > 0 {
+            self.reporter.words(&mut self.output.buffer, None, format!("… and {more} more").as_bytes());
+        }
         self.close()
     }
 
@@ -305,7 +327,8 @@ impl Run {
             self.exit |= Exit::ERRORS_LEFT;
         }
         if self.exit == Exit::CLEAN && self.seen.segments == 0 && self.seen.warnings == 0 {
-            self.refused("nothing was looked at: there is no segment", None);
+            let hint = "indexes are judged by the log beside them: give the partition's directory";
+            self.refused("nothing was looked at: there is no segment", Some(hint));
         }
         self.close()
     }
@@ -352,6 +375,11 @@ impl Run {
             self.reporter.row(&mut self.output.buffer, row);
         }
     }
+}
+
+/// A path as a shell takes it.
+pub(crate) fn quoted(path: &Path) -> String {
+    quoted_for_shell(&path_text(path))
 }
 
 /// A number with its noun.

@@ -180,6 +180,7 @@ pub(crate) fn run(args: &DumpLogArgs) -> Exit {
         transactions: None,
     };
     for target in expand(&args.paths, &args.common.selection()) {
+        let (errors_before, to_check) = (dump.run.seen.errors, target.as_ref().ok().map(to_check));
         let done = match target {
             Ok(Target::File { path, name }) => dump.given_file(&path, name),
             Ok(Target::Partition(partition)) => dump.partition(partition),
@@ -188,6 +189,9 @@ pub(crate) fn run(args: &DumpLogArgs) -> Exit {
                 continue;
             }
         };
+        if let Some(path) = to_check.filter(|_| dump.run.seen.errors > errors_before) {
+            dump.run.lead_to_check(&path);
+        }
         match done {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => break,
@@ -203,6 +207,19 @@ pub(crate) fn run(args: &DumpLogArgs) -> Exit {
         dump.run.interrupted();
     }
     dump.run.finish()
+}
+
+/// What `check` takes to judge what was dumped: of a file that is no segment's, the directory it is in.
+fn to_check(target: &Target) -> PathBuf {
+    match target {
+        Target::Partition(partition) => partition.path.clone(),
+        Target::File { path, name: Some(name) } if name.kind.is_segment_file() && name.base_offset.is_some() => {
+            path.clone()
+        }
+        Target::File { path, .. } => {
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+        }
+    }
 }
 
 /// What ends the dump of a file before its end.
@@ -318,7 +335,7 @@ impl<'a> Dump<'a> {
     /// A file that was named itself: its neighbours tell where its segment ends.
     fn given_file(&mut self, path: &Path, name: Option<FileName>) -> Outcome {
         let Some(name) = name else {
-            return Err(StoreError::NotKafkas { path: path.to_owned() }.into());
+            return Err(StoreError::not_kafkas(path).into());
         };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let partition = match name.kind {
@@ -338,7 +355,7 @@ impl<'a> Dump<'a> {
             .map(|file| (file.path(), file.name))
             .collect();
         if files.is_empty() {
-            return Err(StoreError::NothingThere { path: partition.path }.into());
+            return Err(StoreError::nothing_there(partition.path).into());
         }
         files.sort_by_key(|(_, name)| (name.kind != FileKind::Log, name.base_offset, name.epoch));
         let neighbours = Neighbours::of(&partition);

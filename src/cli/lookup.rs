@@ -155,7 +155,7 @@ struct Found {
 impl Lookup<'_> {
     /// A file that was named itself stands for its segment.
     fn file(&mut self, path: &Path, name: Option<FileName>) -> Result<(), Failed> {
-        let name = name.ok_or_else(|| StoreError::NotKafkas { path: path.to_owned() })?;
+        let name = name.ok_or_else(|| StoreError::not_kafkas(path))?;
         let segment = name.base_offset.filter(|_| name.kind.is_segment_file() && name.state == FileState::Live);
         let Some(segment) = segment else {
             return Err(StoreError::NothingSelected {

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::signals;
 use crate::format::Offset;
 use crate::format::file_name::{FileName, FileState};
-use crate::report::reporter::{Format, Reporter};
+use crate::report::reporter::Format;
 use crate::report::{entries, overview};
 use crate::scan::checkpoints::Checkpoints;
 use crate::scan::overview::{Flaw, PartitionFacts, SegmentFacts};
@@ -43,7 +43,9 @@ meets the eye is noted, and the exit status is 4. Whether there is other damage,
   last timestamp   the largest of the last batch
   max timestamp    the largest of a segment, by its time index if the log
                    confirms it
-  size             of the .log files";
+  size             of the .log files
+
+A narrow terminal has room for some of these; a pipe, and JSON, get all.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,8 +58,8 @@ Examples:
 pub(crate) fn run(args: &LsArgs) -> Exit {
     let mut run = Run::start(&args.common, "ls");
     if run.reporter.format() == Format::Text {
-        // A list reads best in columns; as text its lines stay whole, however narrow the terminal is.
-        run.reporter = Reporter::new(Format::Table, run.reporter.zone().clone(), None);
+        // A list reads best in columns.
+        run.reporter = run.reporter.in_format(Format::Table);
     }
     let mut list = List {
         args,
@@ -120,7 +122,7 @@ impl List<'_> {
         self.run.seen.files += dir.files_of(segment).count() as u64;
         let out = &mut self.run.output.buffer;
         overview::partition(&mut self.run.reporter, out, &dir.path, dir.name.as_ref(), &facts);
-        self.account(&facts.flaws, &facts.unreadable, policy);
+        self.account(&facts.flaws, &facts.unreadable, policy, &dir.path);
         if !by_segment {
             self.segments += facts.segments;
             self.size_in_bytes += facts.size_in_bytes;
@@ -138,7 +140,7 @@ impl List<'_> {
                 self.segment(&dir.path, &segment);
                 // What the partition's line has told is not told again.
                 segment.flaws.retain(|flaw| !facts.flaws.contains(flaw));
-                self.account(&segment.flaws, &segment.unreadable, policy);
+                self.account(&segment.flaws, &segment.unreadable, policy, &dir.path);
             }
         }
         Ok(())
@@ -146,7 +148,7 @@ impl List<'_> {
 
     /// A file that was named itself.
     fn file(&mut self, path: &Path, name: Option<FileName>) -> Result<(), StoreError> {
-        let name = name.ok_or_else(|| StoreError::NotKafkas { path: path.to_owned() })?;
+        let name = name.ok_or_else(|| StoreError::not_kafkas(path))?;
         let not_listed = || StoreError::NothingSelected {
             path: path.to_owned(),
             wanted: format!(
@@ -169,7 +171,7 @@ impl List<'_> {
         self.head(parent);
         let facts = SegmentFacts::read(files, next, policy);
         self.segment(parent, &facts);
-        self.account(&facts.flaws, &facts.unreadable, policy);
+        self.account(&facts.flaws, &facts.unreadable, policy, parent);
         Ok(())
     }
 
@@ -208,13 +210,14 @@ impl List<'_> {
         for (path, error) in &checkpoints.damaged {
             overview::damaged_checkpoint(&mut self.run.reporter, &mut self.run.output.buffer, path, error);
             self.run.damage();
+            self.run.lead_to_check(&log_dir);
         }
         self.log_dirs.push((log_dir, Rc::clone(&checkpoints)));
         Some(checkpoints)
     }
 
-    /// What flaws and errors mean for the run.
-    fn account(&mut self, flaws: &[Flaw], unreadable: &[StoreError], policy: ReadPolicy) {
+    /// What flaws and errors in `path` mean for the run.
+    fn account(&mut self, flaws: &[Flaw], unreadable: &[StoreError], policy: ReadPolicy, path: &Path) {
         for error in unreadable {
             self.run.failed(error);
         }
@@ -224,6 +227,7 @@ impl List<'_> {
             let is_being_written = policy.may_change && matches!(flaw, Flaw::Log { is_newest: true, .. });
             if !is_being_written {
                 self.run.damage();
+                self.run.lead_to_check(path);
             }
         }
     }

@@ -23,7 +23,9 @@ mod values;
 mod verify_index;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use exit::Exit;
@@ -104,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         let _ = Arguments::command().print_help();
         return Exit::USAGE;
     }
+    let first = arguments.get(1).map(PathBuf::from);
     let parsed =
         Arguments::command().try_get_matches_from(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
@@ -120,7 +123,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },
         Err(error) => {
-            let _ = error.print();
+            match first.filter(|path| error.kind() == ErrorKind::InvalidSubcommand && path.exists()) {
+                Some(path) => {
+                    let path = common::quoted(&path);
+                    let hint = format!("say what is to be done with it: kfsck ls {path}, or kfsck check {path}");
+                    output::complain(&format!("{path} is no command"), Some(&hint));
+                }
+                None => drop(error.print()),
+            }
             if error.use_stderr() { Exit::USAGE } else { Exit::CLEAN }
         }
     }

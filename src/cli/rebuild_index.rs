@@ -10,7 +10,7 @@ use std::thread;
 use clap::{Args, ValueEnum};
 
 use super::change::{Change, ChangeArgs, Outcome};
-use super::common::{Common, Run, long_help};
+use super::common::{Common, Run, long_help, quoted};
 use super::exit::Exit;
 use super::jobs::JobsArg;
 use super::progress::{Progress, ProgressArg};
@@ -218,7 +218,12 @@ impl Work<'_> {
         if errors_left > 0 {
             self.marks[unit.at_path].left = true;
             self.run.seen.errors += errors_left;
-            let words = format!("{}: errors are left that were not to be mended here", unit.given.display());
+            let given = quoted(&unit.given);
+            let words = format!("errors are left that no index mends; to see them and what does: kfsck check {given}");
+            // What was done is said before what is left.
+            if let Err(error) = self.run.output.flush() {
+                self.run.cannot_write(&error);
+            }
             self.change.progress.aside(|| self.run.remark(words));
         }
         Ok(())

@@ -90,8 +90,14 @@ pub(super) fn wrapped(label: &str, words: &str) -> String {
     out + &line
 }
 
-/// Appends that a plan was done, and the command that takes it back.
-pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_command: &str) {
+/// Appends that a plan was done, the command that takes it back, and that which shows the records that were cut off.
+pub fn applied(
+    reporter: &mut Reporter,
+    out: &mut Vec<u8>,
+    plan: &Plan,
+    undo_command: &str,
+    read_command: Option<&str>,
+) {
     let ((partition, dir), digest) = (name_and_dir(&plan.partition), plan.digest());
     let fields = [
         Field::json_only("partition", Value::Text(&partition)),
@@ -104,6 +110,9 @@ pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_com
         return reporter.row(out, &Row::new("applied", &fields));
     }
     reporter.words(out, None, format!("  done; to take it back:\n    {undo_command}").as_bytes());
+    if let Some(command) = read_command {
+        reporter.words(out, None, format!("  to read what was cut off:\n    {command}").as_bytes());
+    }
 }
 
 /// Appends the commands that take several changes back, the newest first: they may share files.

@@ -302,7 +302,7 @@ fn json_details(out: &mut Vec<u8>, finding: &Finding) {
 }
 
 /// A path as a shell takes it.
-fn quoted_for_shell(path: &str) -> String {
+pub fn quoted_for_shell(path: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,:=@%".contains(character);
     if !path.is_empty() && path.chars().all(is_plain) {
         return path.to_owned();

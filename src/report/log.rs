@@ -61,6 +61,7 @@ pub fn batch(
     let flag = |value: bool| if batch.is_some() { Value::Bool(value) } else { Value::Absent };
     let compression = header.compression();
     let unknown_codec = compression.err().map(|id| format!("unknown({id})"));
+    let is_narrow = reporter.is_narrow_table();
     let fields = [
         Field::json_only("file", Value::Word(file)),
         Field::new("position", "position", Value::Unsigned(position.0)),
@@ -68,7 +69,7 @@ pub fn batch(
         Field::new("baseOffset", "base offset", Value::or_absent(header.base_offset().map(|offset| offset.0))),
         Field::new("lastOffset", "last offset", Value::Int(header.last_offset().0)),
         Field::new("count", "records", Value::or_absent(header.records_count())),
-        Field::new("magic", "magic", Value::Int(header.magic().into())),
+        Field::if_roomy(is_narrow, "magic", "magic", Value::Int(header.magic().into())),
         Field::new(
             "compression",
             "codec",
@@ -76,12 +77,12 @@ pub fn batch(
         ),
         Field::json_only("timestampType", Value::Word(header.timestamp_type().name())),
         Field::json_only("baseTimestamp", number(|batch| batch.base_timestamp)),
-        Field::new("maxTimestamp", "max timestamp", Value::time_or_absent(header.max_timestamp())),
+        Field::if_roomy(is_narrow, "maxTimestamp", "max timestamp", Value::time_or_absent(header.max_timestamp())),
         Field::json_only("deleteHorizonMs", Value::or_absent(batch.and_then(|batch| batch.delete_horizon_ms()))),
         Field::json_only("crc", Value::Int(header.crc().into())),
         Field::new("isValid", "crc", Value::Bool(is_valid)),
-        Field::new("partitionLeaderEpoch", "epoch", Value::or_absent(header.partition_leader_epoch())),
-        Field::new("producerId", "producer", number(|batch| batch.producer_id)),
+        Field::if_roomy(is_narrow, "partitionLeaderEpoch", "epoch", Value::or_absent(header.partition_leader_epoch())),
+        Field::if_roomy(is_narrow, "producerId", "producer", number(|batch| batch.producer_id)),
         Field::json_only("producerEpoch", number(|batch| batch.producer_epoch.into())),
         Field::json_only("baseSequence", number(|batch| batch.base_sequence.into())),
         Field::json_only("lastSequence", Value::or_absent(batch.and_then(|batch| batch.last_sequence()))),

@@ -36,21 +36,22 @@ pub fn partition(
     notes.extend(unreadable_words(&facts.unreadable));
     let notes = notes.join("; ");
     let dir = path_text(dir);
+    let is_narrow = reporter.is_narrow_table();
     let fields = [
         Field::json_only("dir", Value::Word(&dir)),
         Field::json_only("topic", name.map_or(Value::Absent, |name| Value::Word(&name.topic))),
         Field::json_only("partition", Value::or_absent(name.map(|name| name.partition))),
         Field::json_only("state", name.and_then(|name| state_name(name.state)).map_or(Value::Absent, Value::Word)),
         Field::people_only("partition", "", Value::Word(&title)),
-        Field::new("segments", "segments", Value::Unsigned(facts.segments)),
+        Field::if_roomy(is_narrow, "segments", "segments", Value::Unsigned(facts.segments)),
         Field::new("sizeInBytes", "size", Value::Size(facts.size_in_bytes)),
-        Field::new("logStartOffset", "log start", offset(facts.log_start_offset)),
+        Field::if_roomy(is_narrow, "logStartOffset", "log start", offset(facts.log_start_offset)),
         Field::new("highWatermark", "high watermark", offset(facts.high_watermark)),
         Field::json_only("recoveryPoint", offset(facts.recovery_point)),
         Field::new("logEndOffset", "log end", offset(facts.log_end_offset)),
-        Field::new("firstTimestamp", "first timestamp", Value::time_or_absent(facts.first_timestamp)),
-        Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(facts.last_timestamp)),
-        Field::new("latestEpoch", "epoch", Value::or_absent(facts.latest_epoch)),
+        Field::if_roomy(is_narrow, "firstTimestamp", "first timestamp", Value::time_or_absent(facts.first_timestamp)),
+        Field::if_roomy(is_narrow, "lastTimestamp", "last timestamp", Value::time_or_absent(facts.last_timestamp)),
+        Field::if_roomy(is_narrow, "latestEpoch", "epoch", Value::or_absent(facts.latest_epoch)),
         Field::new("note", "note", note(&notes)),
     ];
     reporter.row(out, &Row::new("partition", &fields));
@@ -72,23 +73,19 @@ pub fn judged_partition(
     };
     let dir = path_text(dir);
     let is_narrow = reporter.is_narrow_table();
-    let if_roomy = |key, label, value| match is_narrow {
-        true => Field::json_only(key, value),
-        false => Field::new(key, label, value),
-    };
     let fields = [
         Field::json_only("dir", Value::Word(&dir)),
         Field::json_only("topic", name.map_or(Value::Absent, |name| Value::Word(&name.topic))),
         Field::json_only("partition", Value::or_absent(name.map(|name| name.partition))),
         Field::json_only("state", name.and_then(|name| state_name(name.state)).map_or(Value::Absent, Value::Word)),
         Field::people_only("partition", "", Value::Text(&title)),
-        if_roomy("segments", "segments", Value::Unsigned(report.segments)),
+        Field::if_roomy(is_narrow, "segments", "segments", Value::Unsigned(report.segments)),
         Field::new("sizeInBytes", "size", Value::Size(report.size_in_bytes)),
         Field::new("logStartOffset", "log start", offset(report.log_start_offset)),
-        if_roomy("highWatermark", "high watermark", offset(report.high_watermark)),
+        Field::if_roomy(is_narrow, "highWatermark", "high watermark", offset(report.high_watermark)),
         Field::new("logEndOffset", "log end", offset(report.log_end_offset)),
-        if_roomy("lastTimestamp", "last timestamp", Value::time_or_absent(report.last_timestamp)),
-        if_roomy("latestEpoch", "epoch", Value::or_absent(report.latest_epoch)),
+        Field::if_roomy(is_narrow, "lastTimestamp", "last timestamp", Value::time_or_absent(report.last_timestamp)),
+        Field::if_roomy(is_narrow, "latestEpoch", "epoch", Value::or_absent(report.latest_epoch)),
         Field::new("errors", "errors", Value::Unsigned(report.count(Severity::Error))),
         Field::new("warnings", "warnings", Value::Unsigned(report.count(Severity::Warning))),
     ];
@@ -102,15 +99,16 @@ pub fn segment(reporter: &mut Reporter, out: &mut Vec<u8>, dir: &Path, facts: &S
     let notes = notes.join("; ");
     let dir = path_text(dir);
     let entries = |count: Option<u64>| count.map_or(Value::Absent, Value::Unsigned);
+    let is_narrow = reporter.is_narrow_table();
     let fields = [
         Field::json_only("dir", Value::Word(&dir)),
         Field::new("baseOffset", "base offset", Value::Int(facts.base_offset.0)),
         Field::new("lastOffset", "last offset", offset(facts.last_offset)),
         Field::new("sizeInBytes", "size", Value::Size(facts.size_in_bytes)),
-        Field::new("firstTimestamp", "first timestamp", Value::time_or_absent(facts.first_timestamp)),
+        Field::if_roomy(is_narrow, "firstTimestamp", "first timestamp", Value::time_or_absent(facts.first_timestamp)),
         Field::new("maxTimestamp", "max timestamp", Value::time_or_absent(facts.max_timestamp)),
-        Field::new("offsetIndexEntries", "index entries", entries(facts.offset_index_entries)),
-        Field::new("timeIndexEntries", "time index entries", entries(facts.time_index_entries)),
+        Field::if_roomy(is_narrow, "offsetIndexEntries", "index entries", entries(facts.offset_index_entries)),
+        Field::if_roomy(is_narrow, "timeIndexEntries", "time index entries", entries(facts.time_index_entries)),
         Field::new("note", "note", note(&notes)),
     ];
     reporter.row(out, &Row::new("segment", &fields));

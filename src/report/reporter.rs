@@ -65,6 +65,12 @@ impl Reporter {
         Self { format: self.format, zone: self.zone.clone(), width: self.width, color: self.color, table: None }
     }
 
+    /// The same in another format.
+    pub fn in_format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
     /// The same with colours in text.
     pub fn with_color(mut self, color: bool) -> Self {
         self.color = color;

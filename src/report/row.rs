@@ -73,6 +73,11 @@ impl<'a> Field<'a> {
         Self { key, shown: Shown::Labelled(label), unit: "", value }
     }
 
+    /// A field as [`Field::new`] makes it; one of JSON alone where the table is too narrow for all.
+    pub fn if_roomy(is_narrow: bool, key: &'static str, label: &'static str, value: Value<'a>) -> Self {
+        if is_narrow { Self::json_only(key, value) } else { Self::new(key, label, value) }
+    }
+
     /// A value that text and table leave out.
     pub fn json_only(key: &'static str, value: Value<'a>) -> Self {
         Self { key, shown: Shown::JsonOnly, unit: "", value }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::strange::{StrangeDirectory, StrangeFile};
+
 /// Why something could not be looked at. Damage is none of these: it is seen by looking.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -72,10 +74,12 @@ pub enum StoreError {
         limit: u64,
     },
     /// A file whose name is none that Kafka gives.
-    #[error("cannot tell what {} is: no file of Kafka's has such a name", .path.display())]
+    #[error("cannot tell what {} is: no file of Kafka's has such a name{}", .path.display(), and_seems(*.seems))]
     NotKafkas {
         /// The file.
         path: PathBuf,
+        /// What it seems to be.
+        seems: Option<StrangeFile>,
     },
     /// A directory with the name of a partition, but for bytes that are not UTF-8.
     #[error("cannot look into {path:?}: its name is not UTF-8, so no topic can be called that")]
@@ -84,10 +88,12 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A directory holds nothing that Kafka wrote.
-    #[error("nothing to look at in {}: no partition directory, no segment", .path.display())]
+    #[error("nothing to look at in {}: {}", .path.display(), .holds.words())]
     NothingThere {
         /// The directory.
         path: PathBuf,
+        /// What it holds instead.
+        holds: StrangeDirectory,
     },
     /// There is something, and none of it is what was selected.
     #[error("nothing to look at in {}: {wanted}", .path.display())]
@@ -105,8 +111,13 @@ impl StoreError {
     /// What to do next, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotKafkas { .. } => Some(
-                "a segment is called by its first offset, like 00000000000000004711.log: give a copy that name".to_owned(),
+            Self::NotKafkas { seems, .. } => Some(
+                seems
+                    .and_then(StrangeFile::hint)
+                    .unwrap_or(
+                        "a segment is called by its first offset, like 00000000000000004711.log: give a copy that name",
+                    )
+                    .to_owned(),
             ),
             Self::Io { source, .. } => match (source.kind(), source.raw_os_error()) {
                 (io::ErrorKind::PermissionDenied, _) => {
@@ -125,14 +136,24 @@ impl StoreError {
             Self::Shrunk { .. } => {
                 Some("something is writing to it: run this again when the broker is stopped, or on a copy".to_owned())
             }
-            Self::NothingThere { .. } => {
-                Some("give a log dir (one entry of log.dirs), a partition directory or a file in one".to_owned())
-            }
+            Self::NothingThere { holds, .. } => Some(holds.hint()),
             Self::UnnameablePartition { .. } => {
                 Some("give a copy of it the name of a partition, like orders-3, and look at that".to_owned())
             }
             Self::NothingSelected { instead, .. } => instead.clone(),
         }
+    }
+
+    /// The error for a file without a name of Kafka's. Its first bytes are looked at.
+    pub fn not_kafkas(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self::NotKafkas { seems: StrangeFile::of(&path), path }
+    }
+
+    /// The error for a directory without anything of Kafka's. What is in it is looked at.
+    pub fn nothing_there(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self::NothingThere { holds: StrangeDirectory::of(&path), path }
     }
 
     /// The error for a name that does not itself stand for a file.
@@ -158,6 +179,11 @@ fn cause(error: &io::Error) -> String {
         }
     }
     words
+}
+
+/// What a file seems to be, behind what it is not.
+fn and_seems(seems: Option<StrangeFile>) -> String {
+    seems.map_or(String::new(), |seems| format!(", and {}", seems.words()))
 }
 
 /// Who holds a lock.

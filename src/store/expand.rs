@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::log_dir::{Directory, LogDir, identify};
 use super::partition::{PartitionDir, PartitionName};
+use super::strange::StrangeFile;
 use super::{StoreError, file};
 use crate::format::Offset;
-use crate::format::file_name::FileName;
+use crate::format::file_name::{FileKind, FileName};
 
 /// A pattern for `<topic>-<partition>`: `*` stands for any characters, `?` for one, all others for themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,12 +153,16 @@ fn expand_one(path: &Path, selection: &Selection) -> Result<Vec<Result<Target, S
     match identify(path)? {
         Directory::LogDir(log_dir) => in_log_dir(&log_dir, selection),
         Directory::Partition(partition) => Ok(vec![Ok(given_partition(partition, selection)?)]),
-        Directory::Other => Err(StoreError::NothingThere { path: path.to_owned() }),
+        Directory::Other => Err(StoreError::nothing_there(path)),
     }
 }
 
 fn given_file(path: &Path, selection: &Selection) -> Result<Target, StoreError> {
-    let name = path.file_name().and_then(|name| FileName::parse(name.to_str()?));
+    let name = path.file_name().and_then(|name| FileName::parse(name.to_str()?)).filter(|name| {
+        // What a broker, or any program, says about its work is called .log too.
+        let may_be_text = name.kind == FileKind::Log && name.base_offset.is_none();
+        !(may_be_text && StrangeFile::of(path) == Some(StrangeFile::Text))
+    });
     if let (Some(wanted), Some(FileName { base_offset: Some(found), .. })) = (selection.segment, name)
         && wanted != found
     {
@@ -174,7 +179,7 @@ fn given_file(path: &Path, selection: &Selection) -> Result<Target, StoreError> 
 
 fn given_partition(partition: PartitionDir, selection: &Selection) -> Result<Target, StoreError> {
     if !partition.holds_anything() {
-        return Err(StoreError::NothingThere { path: partition.path });
+        return Err(StoreError::nothing_there(partition.path));
     }
     if !selection.takes(partition.name.as_ref()) {
         return Err(selection.no_partition(&partition.path, &Vec::from_iter(&partition.name)));
@@ -226,10 +231,10 @@ fn in_log_dir(log_dir: &LogDir, selection: &Selection) -> Result<Vec<Result<Targ
         return Ok(targets);
     }
     Err(match selection.segment {
-        _ if log_dir.partitions.is_empty() => StoreError::NothingThere { path: log_dir.path.clone() },
+        _ if log_dir.partitions.is_empty() => StoreError::nothing_there(log_dir.path.clone()),
         _ if ruled_out.len() == log_dir.partitions.len() => selection.no_partition(&log_dir.path, &ruled_out),
         Some(segment) => selection.no_segment(&log_dir.path, segment),
-        None => StoreError::NothingThere { path: log_dir.path.clone() },
+        None => StoreError::nothing_there(log_dir.path.clone()),
     })
 }
 
@@ -241,7 +246,7 @@ fn is_unnameable_partition(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::file_name::{FileKind, FileState, segment_file_name};
+    use crate::format::file_name::{FileState, segment_file_name};
 
     fn make(root: &Path, files: &[&str]) {
         for file in files {

@@ -152,7 +152,7 @@ impl Place {
 
 /// The directory and the segment that a file which was named itself stands for.
 fn segment_of(path: &Path, name: Option<FileName>) -> Result<(PathBuf, Offset), StoreError> {
-    let name = name.ok_or_else(|| StoreError::NotKafkas { path: path.to_owned() })?;
+    let name = name.ok_or_else(|| StoreError::not_kafkas(path))?;
     let is_of_segment = name.kind.is_segment_file() && name.state == FileState::Live;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let base_offset = name.base_offset.filter(|_| is_of_segment).ok_or_else(|| StoreError::NothingSelected {

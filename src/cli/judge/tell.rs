@@ -68,13 +68,15 @@ pub(super) struct Telling {
     least: Severity,
     /// Whether a partition's name alone does not tell which is meant.
     by_path: bool,
+    /// How many sound partitions a table has left out: of thousands, those with findings would not be seen.
+    sound: u64,
     /// Those that stand below the table of partitions.
     below: Vec<(String, Finding)>,
 }
 
 impl Telling {
     pub(super) fn new(scope: Scope, least: Severity, by_path: bool) -> Self {
-        Self { scope, least, by_path, below: Vec::new() }
+        Self { scope, least, by_path, sound: 0, below: Vec::new() }
     }
 
     /// Tells what was seen of one partition.
@@ -88,7 +90,11 @@ impl Telling {
         *run.seen.entries.get_or_insert(0) += report.entries;
         report.findings.retain(|finding| self.is_asked_for(unit, finding));
         count(run, &report.findings);
-        if self.scope == Scope::All && run.reporter.format() != Format::Text {
+        let is_sound = report.findings.iter().all(|finding| finding.severity < Severity::Warning);
+        let is_table = run.reporter.format() == Format::Table;
+        if is_table && is_sound && self.least > Severity::Info {
+            self.sound += 1;
+        } else if self.scope == Scope::All && run.reporter.format() != Format::Text {
             let name = unit.dir.name.as_ref();
             let out = &mut run.output.buffer;
             overview::judged_partition(&mut run.reporter, out, &unit.dir.path, name, self.by_path, &report);
@@ -147,6 +153,10 @@ impl Telling {
 
     /// The last lines.
     pub(super) fn finish(&mut self, run: &mut Run) {
+        if self.sound > 0 && self.scope == Scope::All {
+            let words = format!("{}, not shown (-v)", counted(self.sound, "sound partition"));
+            run.reporter.words(&mut run.output.buffer, None, words.as_bytes());
+        }
         self.tell_below(run);
         let seen = run.seen;
         let Some(partitions) = seen.partitions else { return };

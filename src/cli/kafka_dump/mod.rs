@@ -106,7 +106,7 @@ pub fn expanded(paths: &[OsString]) -> (Vec<OsString>, Vec<StoreError>) {
             let mut found: Vec<_> = partition.files.iter().filter(|file| is_log(&file.name)).collect();
             found.sort_by_key(|file| (file.name.kind != FileKind::Log, file.name.base_offset, file.name.epoch));
             if found.is_empty() {
-                failed.push(StoreError::NothingThere { path: partition.path.clone() });
+                failed.push(StoreError::nothing_there(partition.path.clone()));
             }
             files.extend(found.iter().map(|file| file.path().into_os_string()));
         }

@@ -1,6 +1,6 @@
 //! What a lookup has to say of the files: damage that it passed over, indexes that were no help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Found, Lookup, Place};
 use crate::format::file_name::{FileKind, FileName, FileState};
@@ -10,6 +10,7 @@ use crate::report::lookup::Query;
 use crate::scan::ScanEnd;
 use crate::scan::locate::{Step, Trace};
 use crate::store::partition::PartitionDir;
+use crate::store::undo_dir::UNDO_DIR_PREFIX;
 
 impl Lookup<'_> {
     /// Whether an index was no help. That of a segment that is being written may lag behind.
@@ -32,6 +33,10 @@ impl Lookup<'_> {
 
     pub(super) fn note_index(&mut self, place: &Place<'_>) {
         let Place { name, dir, .. } = place;
+        // Undo data are logs without indexes.
+        if Path::new(dir).file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNDO_DIR_PREFIX)) {
+            return;
+        }
         self.run.remark(format!(
             "{name}: an index is missing or wrong and was passed over; kfsck verify-index {dir} has more"
         ));

@@ -223,6 +223,6 @@ fn copy_in(given: &Path, name: Option<&PartitionName>) -> Result<PartitionDir, S
             let entry = entry.ok_or_else(|| nothing(format!("there is no copy of {name}")))?;
             PartitionDir::read(&entry.path)
         }
-        Directory::Other => Err(StoreError::NothingThere { path: given.to_owned() }),
+        Directory::Other => Err(StoreError::nothing_there(given)),
     }
 }

@@ -431,7 +431,7 @@ impl<'v, 'a> Broker<'v, 'a> {
 
     fn batches_from(&self, at: usize, start: u64, trace: &mut Trace) -> Result<Batches, StoreError> {
         let Some(segment) = self.view.segments().get(at) else {
-            return Err(StoreError::NothingThere { path: std::path::PathBuf::new() });
+            return Err(StoreError::nothing_there(std::path::PathBuf::new()));
         };
         let reader = segment.reader()?;
         let end = match segment.has_offset_index() {

@@ -1,0 +1,187 @@
+//! Whoever gives the wrong thing learns what it is and what to give instead; whoever finds damage learns the next command;
+//! and what is shown fits the terminal.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use kfsck::report::overview;
+use kfsck::report::reporter::{Format, Reporter};
+use kfsck::scan::checkpoints::Checkpoints;
+use kfsck::scan::overview::{PartitionFacts, SegmentFacts};
+use kfsck::store::ReadPolicy;
+use kfsck::store::partition::PartitionDir;
+use support::changing::long_ago;
+use support::{copy_log_dir, copy_partition, scenario};
+
+/// Status, standard output and standard error.
+fn kfsck(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let finished = support::kfsck(directory, arguments);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (finished.status, text(finished.stdout), text(finished.stderr))
+}
+
+/// A log dir with `count` copies of a partition, of which the first ones named are torn.
+fn many(into: &Path, count: usize, torn: usize) {
+    let real = scenario("3.9.2", "segments").log_dir(None, None);
+    fs::create_dir(into).unwrap();
+    fs::copy(real.join("meta.properties"), into.join("meta.properties")).unwrap();
+    for at in 0..count {
+        copy_partition(&real.join("rolled-by-time-0"), into, long_ago());
+        let partition = into.join(format!("orders-{at}"));
+        fs::rename(into.join("rolled-by-time-0"), &partition).unwrap();
+        if at < torn {
+            let log = fs::File::options().write(true).open(partition.join("00000000000000000090.log")).unwrap();
+            log.set_len(log.metadata().unwrap().len() - 20).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_not_kafkas_is_called_what_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let log_dir = scenario("4.4.0", "killed").log_dir(None, None);
+    for name in ["disks/data1", "disks/data2"] {
+        copy_log_dir(&log_dir, &root.path().join(name), long_ago());
+    }
+    for dir in ["nothing", "zookeeper/version-2", "conf"] {
+        fs::create_dir_all(root.path().join(dir)).unwrap();
+    }
+    for (file, bytes) in [
+        ("kafka-clients.jar", &b"PK\x03\x04\x14\0\x08\x08"[..]),
+        ("segment.gz", b"\x1f\x8b\x08\0"),
+        ("random.bin", b"\xa7\x01\xfe\x90"),
+        ("server.log", b"[2026-11-22 03:00:00,000] INFO started (kafka.server.KafkaServer)\n"),
+        ("conf/server.properties", b"log.dirs=/data\n"),
+        ("zookeeper/myid", b"1\n"),
+        ("zookeeper/version-2/log.1", b"ZKLG\0\0\0\x02\0\0\0\0"),
+        ("zookeeper/version-2/snapshot.0", b"ZKSN\0\0\0\x02"),
+    ] {
+        fs::write(root.path().join(file), bytes).unwrap();
+    }
+    let log_dirs = "log.dirs names in the broker's server.properties";
+    for (path, what, next) in [
+        ("kafka-clients.jar", "it is packed (zip or jar)", "unpack it"),
+        ("segment.gz", "it is packed (gzip)", "unpack it"),
+        ("random.bin", "no file of Kafka's has such a name\n", "give a copy that name"),
+        ("server.log", "it is text", log_dirs),
+        ("conf/server.properties", "it is text", log_dirs),
+        ("conf", "no partition directory, no segment", "give a log dir, a partition directory or a file in one"),
+        ("nothing", "it is empty", "is its volume mounted?"),
+        ("disks", "it is no log dir, but holds 2", "give what is in it: disks/data1 disks/data2"),
+        ("zookeeper", "it is a directory of ZooKeeper's", log_dirs),
+        ("zookeeper/version-2", "it is a directory of ZooKeeper's", log_dirs),
+        ("zookeeper/version-2/log.1", "it is ZooKeeper's", log_dirs),
+        ("zookeeper/version-2/snapshot.0", "it is ZooKeeper's", log_dirs),
+    ] {
+        for command in [&["ls"][..], &["check"], &["dump-log"], &["verify-index"], &["lookup", "--offset", "1"]] {
+            let (status, stdout, stderr) = kfsck(root.path(), &[command, &[path]].concat());
+            assert_eq!(
+                (status, stdout.lines().next().unwrap_or("0 errors")),
+                (Some(8), "0 errors"),
+                "{command:?} {path}"
+            );
+            assert!(stderr.contains(what) && stderr.contains(next), "{command:?} {path}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn an_index_alone_and_a_producer_snapshot_lead_to_what_they_belong_to() {
+    let root = tempfile::tempdir().unwrap();
+    let from = scenario("4.4.0", "killed").log_dir(None, None).join("killed-plain-0");
+    let find = |end: &str| {
+        let mut names = fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.find(|name| name.ends_with(end)).unwrap()
+    };
+    let (index, snapshot) = (find(".index"), find(".snapshot"));
+    for name in [&index, &snapshot] {
+        fs::copy(from.join(name), root.path().join(name)).unwrap();
+    }
+    let (status, _, stderr) = kfsck(root.path(), &["check", &index]);
+    assert_eq!(status, Some(8));
+    assert!(stderr.contains("indexes are judged by the log beside them"), "{stderr}");
+    assert!(kfsck(root.path(), &["ls", &snapshot]).2.contains("kfsck dump-log"));
+    assert!(kfsck(root.path(), &["check", &snapshot]).2.contains("kfsck check ."));
+}
+
+#[test]
+fn a_mistyped_command_is_answered_with_the_nearest_and_a_path_with_commands() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("orders-3")).unwrap();
+    for (typed, meant) in [
+        ("chek", "check"),
+        ("lst", "ls"),
+        ("dump", "dump-log"),
+        ("verify", "verify-index"),
+        ("rebuild", "rebuild-index"),
+        ("truncate", "truncate-to-hw"),
+        ("undu", "undo"),
+        ("lokup", "lookup"),
+    ] {
+        let (status, _, stderr) = kfsck(root.path(), &[typed, "orders-3"]);
+        assert_eq!(status, Some(16), "{typed}");
+        assert!(stderr.contains(&format!("'{meant}'")), "{typed}: {stderr}");
+    }
+    let (status, _, stderr) = kfsck(root.path(), &["orders-3"]);
+    assert_eq!(status, Some(16));
+    assert!(stderr.contains("orders-3 is no command") && stderr.contains("kfsck check orders-3"), "{stderr}");
+}
+
+#[test]
+fn damage_that_ls_and_dump_log_meet_leads_to_check_for_some_partitions_by_name() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("data"), 8, 7);
+    let (status, listed, _) = kfsck(root.path(), &["ls", "data"]);
+    assert_eq!(status, Some(4));
+    let lead = "To see what is wrong: kfsck check data/orders-";
+    assert_eq!(listed.matches(lead).count(), 5, "{listed}");
+    assert!(listed.ends_with("… and 2 more\n"), "{listed}");
+    let log = "data/orders-2/00000000000000000090.log";
+    let (_, dumped, _) = kfsck(root.path(), &["dump-log", log]);
+    assert!(dumped.ends_with(&format!("To see what is wrong: kfsck check {log}\n")), "{dumped}");
+    assert!(!kfsck(root.path(), &["dump-log", "data/orders-7"]).1.contains("To see"));
+    assert!(!kfsck(root.path(), &["ls", "-f", "json", "data"]).1.contains("To see"));
+}
+
+#[test]
+fn a_table_of_many_sound_partitions_shows_those_that_are_not() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("data"), 30, 1);
+    let (status, table, _) = kfsck(root.path(), &["check", "-f", "table", "data"]);
+    assert_eq!(status, Some(4));
+    let rows = |table: &str| table.lines().filter(|line| line.starts_with("orders-")).count();
+    assert_eq!(rows(&table), 1, "{table}");
+    assert!(table.contains("29 sound partitions, not shown (-v)\n"), "{table}");
+    assert_eq!(rows(&kfsck(root.path(), &["check", "-v", "-f", "table", "data"]).1), 30);
+}
+
+#[test]
+fn ls_fits_into_80_columns_and_keeps_all_columns_where_there_is_room() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("data"), 1, 1);
+    let dir = PartitionDir::read(&root.path().join("data/orders-0")).unwrap();
+    let policy = ReadPolicy::default();
+    let facts = PartitionFacts::read(&dir, Some(&Checkpoints::read(&root.path().join("data"))), policy);
+    let shown = |width: u16| {
+        let mut reporter = Reporter::new(Format::Table, TimeZone::UTC, Some(width));
+        let mut out = Vec::new();
+        overview::partition(&mut reporter, &mut out, &dir.path, dir.name.as_ref(), &facts);
+        for segment in dir.segments() {
+            let facts = SegmentFacts::read(&segment, None, policy);
+            overview::segment(&mut reporter, &mut out, &dir.path, &facts);
+        }
+        reporter.flush(&mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let narrow = shown(80);
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+    assert!(narrow.contains("torn tail of 110 B") && narrow.contains("max timestamp"), "{narrow}");
+    assert!(!narrow.contains("first timestamp"), "{narrow}");
+    let wide = shown(200);
+    for column in ["segments", "log start", "first timestamp", "last timestamp", "epoch", "time index entries"] {
+        assert!(wide.contains(column), "{wide}");
+    }
+}
