@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch_scan::{LEAST_HEADER, intact_header};
 use crate::format::Offset;
-use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
-use crate::format::bytes::{Reader, i64_at};
+use crate::format::batch::{BatchHeader, LEAST_LENGTH, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
+use crate::format::bytes::{Reader, i32_at, i64_at};
 use crate::format::compression::Compression;
 use crate::store::window::{Scratch, Window};
 use crate::store::{ReadStorage, StoreError};
@@ -132,6 +132,10 @@ pub(super) fn first_intact_in(
     scratch: &mut Scratch,
 ) -> Result<Option<u64>, StoreError> {
     let mut window = Window::with_scratch(storage, scratch);
+    // A preallocated end may take gigabytes.
+    if window.is_zero(range.clone())? {
+        return Ok(None);
+    }
     let damaged = range.start.saturating_sub(1);
     let mut search = Search { window: &mut window, so_far: *segment, damaged, end: storage.len(), work: 0, stop };
     search.next_intact_from(range.start, range.start, range.end)
@@ -289,15 +293,17 @@ impl Search<'_, '_> {
         Ok(None)
     }
 
-    /// The next position before `until` whose first eight bytes are an offset that can come next: the cheapest sieve there
-    /// is.
+    /// The next position before `until` whose first bytes are an offset that can come next and a length that a batch can
+    /// have: the cheapest sieve there is.
     fn next_candidate(&mut self, start: u64, until: u64) -> Result<Option<u64>, StoreError> {
         let (least, most) = (self.so_far.next_offset.0, self.so_far.end_offset.0);
         let mut position = start;
         while position + LEAST_HEADER <= self.end && position < until {
             let bytes = self.window.at(position, LEAST_HEADER)?;
             let found = bytes.windows(LEAST_HEADER as usize).position(|bytes| {
-                bytes[16] <= 2 && i64_at(bytes, 0).is_some_and(|offset| least <= offset && offset < most)
+                bytes[16] <= 2
+                    && i64_at(bytes, 0).is_some_and(|offset| least <= offset && offset < most)
+                    && i32_at(bytes, 8).is_some_and(|length| length >= LEAST_LENGTH)
             });
             match found {
                 Some(skipped) => return Ok(Some(position + skipped as u64).filter(|found| *found < until)),
