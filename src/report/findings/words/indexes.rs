@@ -27,7 +27,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "none; but if a gap between the segments shows that the log was lost, its records are gone",
             clean: "the file is deleted",
             unclean: "the file is deleted",
-            mend: Mend::ByHand("nothing has to be done: the broker deletes it when it starts"),
+            mend: Mend::ByHand("nothing has to be done, the broker deletes it when it starts"),
         },
     ),
     (
