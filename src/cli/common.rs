@@ -268,7 +268,10 @@ impl Run {
         let seen = self.seen;
         if seen.errors > 0 {
             let (places, files) = (counted(seen.errors, "place"), counted(seen.files, "file"));
-            let words = format!("{places} damaged, in {files} with {}", counted(seen.batches, "batch"));
+            let mut words = format!("{places} damaged");
+            if seen.files > 0 {
+                words.push_str(&format!(", in {files} with {}", counted(seen.batches, "batch")));
+            }
             self.reporter.words(&mut self.output.buffer, Some(Tone::Bad), words.as_bytes());
         }
         self.close()
