@@ -12,13 +12,14 @@ use kfsck::scan::{BatchScan, LogSoFar, ScanOptions};
 use kfsck::store::{ReadPolicy, open};
 use serde::Serialize;
 use support::data::{File, Segment};
-use support::process::{KFSCK, run, run_to_file, run_to_pipe};
+use support::process::{KFSCK, run, run_to_file, run_to_wc};
 use support::{Bench, Variant, Work};
 
 fn main() {
     let bench = Bench::start();
     batches(&bench);
     records(&bench);
+    two_threads(&bench);
     json_writer(&bench);
     decoding(&bench);
     pipe(&bench);
@@ -35,15 +36,16 @@ fn batches(bench: &Bench) {
         }
         let file = bench.file(&segment);
         let dump = |options: &[&str]| run(&[&[KFSCK, "dump-log", &file.path], options].concat());
-        let text = Variant::new("kfsck dump-log FILE", || dump(&[]));
+        let text = Variant::new("kfsck dump-log -j1 FILE", || dump(&["-j1"]));
         let variants = vec![
             Variant::new("cat FILE", || run(&["cat", &file.path])),
             match target {
                 Some(target) => text.at_least(target),
                 None => text,
             },
-            Variant::new("kfsck dump-log -f json FILE", || dump(&["-f", "json"])),
-            Variant::new("kfsck dump-log --io pread FILE", || dump(&["--io", "pread"])),
+            Variant::new("kfsck dump-log -j1 -f json FILE", || dump(&["-j1", "-f", "json"])),
+            Variant::new("kfsck dump-log -j1 --io mmap FILE", || dump(&["-j1", "--io", "mmap"])),
+            Variant::new("kfsck dump-log -j2 FILE", || dump(&["-j2"])).on_two_cores(),
         ];
         bench.compare(title, Work::Bytes(file.bytes), variants);
     }
@@ -58,15 +60,32 @@ fn records(bench: &Bench) {
             continue;
         }
         let file = bench.file(&segment);
-        let dump = |format| run(&[KFSCK, "dump-log", "-r", "-f", format, &file.path]);
+        let dump = |format| run(&[KFSCK, "dump-log", "-j1", "-r", "-f", format, &file.path]);
         let variants = vec![
             Variant::new("every record decoded, nothing written (in this process)", || {
                 each_record(&file, |record| {
                     black_box(record);
                 });
             }),
-            Variant::new("kfsck dump-log -r FILE", || dump("text")).at_least(0.33),
-            Variant::new("kfsck dump-log -r -f json FILE", || dump("json")).at_least(0.15),
+            Variant::new("kfsck dump-log -r -j1 FILE", || dump("text")).at_least(0.33),
+            Variant::new("kfsck dump-log -r -j1 -f json FILE", || dump("json")).at_least(0.15),
+        ];
+        bench.compare(title, Work::Records(file.records), variants);
+    }
+}
+
+fn two_threads(bench: &Bench) {
+    for (title, format) in
+        [("dump records, 2 threads against 1: text", "text"), ("dump records, 2 threads against 1: JSON", "json")]
+    {
+        if !bench.wants(title) {
+            continue;
+        }
+        let file = bench.file(&Segment::LARGE_BATCHES);
+        let dump = |jobs| run(&[KFSCK, "dump-log", "-r", "-f", format, jobs, &file.path]);
+        let variants = vec![
+            Variant::new("kfsck dump-log -r -j1 FILE", || dump("-j1")),
+            Variant::new("kfsck dump-log -r -j2 FILE", || dump("-j2")).on_two_cores().at_least(1.4),
         ];
         bench.compare(title, Work::Records(file.records), variants);
     }
@@ -123,9 +142,11 @@ fn pipe(bench: &Bench) {
         let output = format!("{}.{format}", file.path.trim_end_matches(".log"));
         run_to_file(&command, &output);
         let bytes = std::fs::metadata(&output).expect("the output").len();
+        let one = [&command[..], &["-j1"]].concat();
         let variants = vec![
-            Variant::new("cat OUTPUT \\| cat", || run_to_pipe(&["cat", &output])),
-            Variant::new("kfsck dump-log -r FILE \\| cat", || run_to_pipe(&command)),
+            Variant::new("cat OUTPUT \\| wc -c", || run_to_wc(&["cat", &output])),
+            Variant::new("kfsck dump-log -r FILE \\| wc -c", || run_to_wc(&command)).at_least(0.8),
+            Variant::new("kfsck dump-log -r -j1 FILE \\| wc -c", || run_to_wc(&one)),
         ];
         bench.compare(title, Work::Bytes(bytes), variants);
         std::fs::remove_file(&output).expect("the output was there");
@@ -145,7 +166,8 @@ fn memory(bench: &Bench) {
         ("kfsck dump-log -r, 1 GiB", vec![KFSCK, "dump-log", "-r", &large]),
         ("kfsck dump-log -r, 4 GiB", vec![KFSCK, "dump-log", "-r", &huge]),
         ("kfsck dump-log -r -f json, 4 GiB", vec![KFSCK, "dump-log", "-r", "-f", "json", &huge]),
-        ("kfsck dump-log -r --io pread, 4 GiB", vec![KFSCK, "dump-log", "-r", "--io", "pread", &huge]),
+        ("kfsck dump-log -r -j1, 4 GiB", vec![KFSCK, "dump-log", "-r", "-j1", &huge]),
+        ("kfsck dump-log -r -j16 -f json, 4 GiB", vec![KFSCK, "dump-log", "-r", "-j16", "-f", "json", &huge]),
         ("kfsck dump-log -r, zstd", vec![KFSCK, "dump-log", "-r", &zstd]),
     ];
     bench.peaks(title, 64 << 20, &commands);

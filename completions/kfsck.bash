@@ -183,7 +183,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__dump__subcmd__log)
-            opts="-r -n -t -f -v -q -h --deep-iteration --print-data-log --records --stop-at-damage --from-offset --to-offset --from-time --to-time --limit --key --key-prefix --header --producer-id --leader-epoch --control --isolation --key-format --value-format --max-value-bytes --max-batch-bytes --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
+            opts="-r -n -j -t -f -v -q -h --records --stop-at-damage --from-offset --to-offset --from-time --to-time --limit --key --key-prefix --header --producer-id --leader-epoch --control --isolation --key-format --value-format --max-value-bytes --max-batch-bytes --jobs --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -250,6 +250,14 @@ _kfsck() {
                     return 0
                     ;;
                 --max-batch-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -591,7 +599,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__rebuild__subcmd__index)
-            opts="-t -f -v -q -h --all --only --index-interval-bytes --segment-index-bytes --apply --expect --undo-dir --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
+            opts="-j -t -f -v -q -h --all --only --index-interval-bytes --segment-index-bytes --apply --expect --undo-dir --jobs --progress --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -615,6 +623,18 @@ _kfsck() {
                     ;;
                 --undo-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --topic-partition)
@@ -657,7 +677,7 @@ _kfsck() {
             return 0
             ;;
         kfsck__subcmd__truncate__subcmd__to__subcmd__hw)
-            opts="-t -f -v -q -h --to --offsets --replica --all-partitions --allow-data-loss --apply --expect --undo-dir --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
+            opts="-j -t -f -v -q -h --to --offsets --replica --all-partitions --allow-data-loss --apply --expect --undo-dir --jobs --progress --topic-partition --segment --format --tz --io --color --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -681,6 +701,18 @@ _kfsck() {
                     ;;
                 --undo-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --topic-partition)

@@ -26,20 +26,20 @@ end
 
 complete -c kfsck -n "__fish_kfsck_needs_command" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_needs_command" -s V -l version -d 'Print version'
-complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
-complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, times'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, entries'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
-complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
-complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
-complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s own recovery does'
-complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "truncate-to-hw" -d 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable'
-complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "undo" -d 'Take back what a change has done, also one that was interrupted'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "verify-index" -d 'Are these indexes right?'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "check" -d 'Is this partition, or this log dir, sound?'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s recovery does'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "truncate-to-hw" -d 'Cut partitions back: an unreadable end, or to an offset'
+complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "undo" -d 'Take back what a change has done, also an interrupted one'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "man" -d 'Print a man page'
 complete -c kfsck -n "__fish_kfsck_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -51,18 +51,18 @@ always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s q -l quiet -d 'No remarks on standard error, errors only'
-complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l from-offset -d 'Only offsets from here on' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l to-offset -d 'Only offsets below this one' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l from-time -d 'Only timestamps from here on: milliseconds, RFC 3339, a date, or back from now (-2h)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l from-time -d 'Only timestamps from here on: RFC 3339, a date, back from now (-2h)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l to-time -d 'Only timestamps before this one' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s n -l limit -d 'At most so many lines: records with --records, else batches' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l key -d 'Only records with this key: text, hex:… or base64:… (repeatable: any of them)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s n -l limit -d 'At most so many records with --records, else batches' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l key -d 'Only records with this key (repeatable: any of them)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l key-prefix -d 'Only records whose key begins so' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l header -d 'Only records with this header: KEY or KEY=VALUE (repeatable: all of them)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l producer-id -d 'Only batches of this producer (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l leader-epoch -d 'Only batches of this partition leader epoch (repeatable)' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l isolation -d 'read-committed shows what such a consumer gets: no aborted and no open transactions, no markers' -r -f -a "read-committed\t'Only what is committed'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l isolation -d 'What transactions may show' -r -f -a "read-committed\t'Only what is committed'
 read-uncommitted\t'Everything'"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l key-format -d 'How keys are shown' -r -f -a "auto\t'Text where it is printable UTF-8, else hexadecimal; in JSON {"text":…} or {"base64":…}'
 text\t'Text, with escapes for what is none'
@@ -82,9 +82,10 @@ long\t'A big-endian 64-bit integer'
 none\t'Not at all'"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-value-bytes -d 'How much of a key, value or header text shows; the rest is counted. JSON always has everything' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l max-batch-bytes -d 'The largest batch that is taken into memory and the most that it may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s j -l jobs -d 'How many threads work at the same time' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -94,23 +95,23 @@ pread\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s r -l records -l deep-iteration -l print-data-log -d 'Print the records too, not only their batches'
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s r -l records -d 'Print the records too, not only their batches'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l stop-at-damage -d 'End each file at its first damage instead of going on at the next intact batch'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l control -d 'Only control batches: transaction markers, KRaft control records'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s q -l quiet -d 'No remarks on standard error, errors only'
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l offset -d 'Where this offset is (repeatable)' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l timestamp -d 'The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are Kafka\'s -1 to -6; the last three are answered as by a broker without tiered storage (repeatable)' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l key -d 'The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l timestamp -d 'The first record at or after this time, or a name like latest (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l key -d 'The newest record with this key (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l method -d 'How to find it' -r -f -a "auto\t'The true answer, by index where the log confirms what it says. For a timestamp all batches before the answer are read and checksummed, since no index can be proven right with less'
 broker\t'What a broker (4.4) answers after an orderly start: wrong indexes, modification times and all'
 scan\t'The true answer without any index: every batch is read and checksummed'
 both\t'Broker against scan; a difference is a finding, and the exit status 4'"
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s n -l limit -d 'Print so many records from the place that was found on' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -129,13 +130,13 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l show -d 'Th
 warning\t''
 info\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s j -l jobs -d 'How many segments are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s j -l jobs -d 'How many threads work at the same time' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -149,18 +150,18 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l deep -d 'De
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l strict -d 'Let warnings set exit status 4 too'
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s q -l quiet -d 'No remarks on standard error, errors only'
-complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l show -d 'The least severity that is shown; all are counted' -r -f -a "error\t''
 warning\t''
 info\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l max-batch-bytes -d 'With --deep: the most that a batch may decompress to' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s j -l jobs -d 'How many segments are looked at at once; all cores if not given. The output does not depend on it' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s j -l jobs -d 'How many threads work at the same time' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -175,17 +176,21 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l deep -d 'Decompres
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l strict -d 'Let warnings set exit status 4 too'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s q -l quiet -d 'No remarks on standard error, errors only'
-complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l only -d 'Only these kinds of index' -r -f -a "index\t''
 timeindex\t''
 txnindex\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l index-interval-bytes -d '`index.interval.bytes` of the topic: how many bytes of log there are at least between two entries' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l segment-index-bytes -d '`segment.index.bytes` of the topic: how large an index may become' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l expect -d 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l expect -d 'Do it only if the plan has this digest (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
-complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s j -l jobs -d 'How many threads work at the same time' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -199,15 +204,19 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l all -d 'Ma
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l apply -d 'Do it: without, the plan is printed and nothing is touched'
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s q -l quiet -d 'No remarks on standard error, errors only'
-complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s h -l help -d 'Print help'
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l to -d 'Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET is the log end to be' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l offsets -d 'Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`' -r -F
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l replica -d 'Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition\'s directory or a log dir)' -r -F
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l expect -d 'Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l to -d 'Where to cut: hw, intact-end or an offset' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l offsets -d 'Cut each partition at its own offset, by lines `TOPIC-PARTITION OFFSET`' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l replica -d 'Cut where this copy ends or has other records (repeatable)' -r -F
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l expect -d 'Do it only if the plan has this digest (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l undo-dir -d 'Keep what is cut off logs in a directory made in DIR, for want of space in the partition' -r -F
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s j -l jobs -d 'How many threads work at the same time' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l progress -d 'When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -218,14 +227,14 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l color -d 
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l all-partitions -d 'All partitions of a log dir'
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l allow-data-loss -d 'Go through with it although bytes of logs are lost, but for the undo data'
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l allow-data-loss -d 'Do it although bytes of logs are lost, but for the undo data'
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l apply -d 'Do it: without, the plan is printed and nothing is touched'
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s q -l quiet -d 'No remarks on standard error, errors only'
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s h -l help -d 'Print help'
-complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s t -l topic-partition -d 'Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)' -r
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s t -l topic-partition -d 'Only partitions of a log dir that match: `orders-*` (repeatable)' -r
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l segment -d 'Only the segment that begins at this offset' -r
-complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s f -l format -d 'text is for reading, table aligns columns, json is one object a line' -r -f -a "text\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s f -l format -d 'How it is shown' -r -f -a "text\t''
 table\t''
 json\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l tz -d 'Zone of times in text: UTC, local, or a name like Europe/Vienna' -r
@@ -240,17 +249,17 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l list -d 'List all u
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l discard -d 'Remove undo data of changes that are to stay; they cannot be taken back then'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s q -l quiet -d 'No remarks on standard error, errors only'
-complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s h -l help -d 'Print help'
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kfsck -n "__fish_kfsck_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c kfsck -n "__fish_kfsck_using_subcommand man" -s h -l help -d 'Print help'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, timestamps, epochs'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, index entries, snapshots, checkpoints'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "ls" -d 'List partitions, or the segments of one: sizes, offsets, times'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "dump-log" -d 'Show what is in Kafka\'s files: batches, records, entries'
 complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "lookup" -d 'Find a message by offset, by timestamp or by key'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "verify-index" -d 'Would every lookup through these indexes find what the log holds?'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "check" -d 'Is this partition, or the whole log dir, sound? And what would a broker make of it?'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s own recovery does'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "truncate-to-hw" -d 'Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable'
-complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "undo" -d 'Take back what a change has done, also one that was interrupted'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "verify-index" -d 'Are these indexes right?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "check" -d 'Is this partition, or this log dir, sound?'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "rebuild-index" -d 'Make indexes again from the log, as Kafka\'s recovery does'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "truncate-to-hw" -d 'Cut partitions back: an unreadable end, or to an offset'
+complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "undo" -d 'Take back what a change has done, also an interrupted one'
 complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "completions" -d 'Print the completions of a shell'
 complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "man" -d 'Print a man page'
 complete -c kfsck -n "__fish_kfsck_using_subcommand help; and not __fish_seen_subcommand_from ls dump-log lookup verify-index check rebuild-index truncate-to-hw undo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -264,7 +264,8 @@ impl Copy {
                 lines.iter().filter(|line| line["type"] == "partition" || line["type"] == "segment").cloned().collect();
             for line in &mut lines {
                 let line = line.as_object_mut().expect("an object");
-                for key in ["offsetIndexEntries", "timeIndexEntries", "sizeInBytes"] {
+                // The note is what is said of the end, and asked for by itself.
+                for key in ["offsetIndexEntries", "timeIndexEntries", "sizeInBytes", "note"] {
                     line.remove(key);
                 }
             }
@@ -325,6 +326,10 @@ fn what_follows_the_last_batch_is_noted_and_the_rest_shown() {
         assert_eq!(damaged[0]["position"], whole.len());
         assert_eq!(damaged[0]["length"], tail.len());
         assert_eq!(damaged[0]["reason"], reason);
+        let noted = of_type(&lines, "segment").pop().expect("a segment")["note"].clone();
+        let noted = noted.as_str().expect("a note");
+        let names = |number: usize| noted.contains(&number.to_string());
+        assert!(names(tail.len()) || names(whole.len()), "neither its length nor its position: {noted}");
         // The same, when a log dir is listed, and in words.
         let text = support::kfsck(&copy.partition, ["ls", ".."]);
         let text = String::from_utf8(text.stdout).expect("UTF-8");

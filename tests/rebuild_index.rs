@@ -4,23 +4,23 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
+use kfsck::check::segment::Worker;
 use kfsck::check::{Depth, Setting};
+use kfsck::format::compression::DEFAULT_LIMIT;
 use kfsck::format::file_name::{FileKind, FileState, segment_file_name};
 use kfsck::format::{Offset, offset_index, time_index};
 use kfsck::repair::RepairError;
 use kfsck::repair::apply::apply;
-use kfsck::repair::journal::{Journal, Progress};
+use kfsck::repair::journal::Journal;
 use kfsck::repair::plan::Plan;
-use kfsck::repair::rebuild::{RebuildOptions, Rebuilder, verify};
+use kfsck::repair::rebuild::{Partition, Planner, RebuildOptions, verify};
 use kfsck::store::ReadPolicy;
 use kfsck::store::partition::PartitionDir;
 use kfsck::store::write::{Disk, WriteStorage};
@@ -28,8 +28,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::changing::{self, hold_lock, log_dir_copy, long_ago, loose_copy, tree, undo_dirs};
+use support::kills::{Made, killed_at_any_moment};
 use support::sim_disk::{SimDisk, faults_and_crashes};
-use support::{Random, in_parallel, json_output, kfsck, report, scenario, set_modified};
+use support::{in_parallel, json_output, kfsck, report, scenario, set_modified};
 
 /// Base offset, size, exception, digests of the three indexes, and what tests elsewhere look at.
 type Segment = (i64, u64, String, String, String, Option<String>, i64, i64, Vec<[i64; 8]>);
@@ -412,12 +413,12 @@ fn a_directory_that_cannot_be_written_to_stays_as_it_is() {
 /// Setting, options and a worker for the library's own planner.
 fn plans(path: &Path, options: &RebuildOptions, disk: &dyn WriteStorage) -> Vec<Plan> {
     let setting = Setting { policy: ReadPolicy::default(), depth: Depth::Checksums, clean_shutdown: false };
-    let dir = PartitionDir::read(path).unwrap();
-    let mut rebuilder = Rebuilder::new(&dir, None, options, setting, None);
-    let mut plans = Vec::new();
-    while let Some(part) = rebuilder.next_part(disk).unwrap() {
-        plans.push(part.plan);
-    }
+    let partition = Arc::new(Partition::new(PartitionDir::read(path).unwrap(), options.clone(), setting));
+    let mut planner = Planner::new(&partition, None);
+    let mut worker = Worker::new(DEFAULT_LIMIT);
+    let looked = partition.segments().into_iter().map(|segment| segment.look(&mut worker, disk, None));
+    let mut plans: Vec<Plan> = looked.filter_map(|looked| Some(planner.take(looked).unwrap()?.plan)).collect();
+    plans.extend(Some(planner.rest().plan).filter(|plan| !plan.steps.is_empty()));
     plans
 }
 
@@ -522,94 +523,17 @@ fn on_a_full_or_broken_disk_and_after_every_crash_there_is_before_or_after_and_n
     assert!(tried.disks > 90);
 }
 
-/// Runs the program and kills it after `nanoseconds`, counted from when `begins` is there, if it has not ended by then.
-fn killed_after(nanoseconds: u64, begins: impl Fn() -> bool, arguments: &[&str]) -> bool {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kfsck"));
-    let mut child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !begins() {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-    }
-    let until = Instant::now() + Duration::from_nanos(nanoseconds);
-    while Instant::now() < until {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        std::hint::spin_loop();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap().code().is_none()
-}
-
-/// `KFSCK_KILLS` says how often (20 times without).
 #[test]
 fn killed_at_any_moment_what_is_left_can_be_taken_back_or_is_done() {
-    let kills: usize = std::env::var("KFSCK_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let mut random = Random(20_261_122);
-    let broken = |path: &Path| {
+    let made = || {
+        let (dir, path) = loose_copy(SEGMENTS);
         for base_offset in [0, 11, 28] {
             fs::remove_file(path.join(name(base_offset, FileKind::TimeIndex))).ok();
             if path.join(name(base_offset, FileKind::Log)).exists() {
                 fs::write(path.join(name(base_offset, FileKind::OffsetIndex)), b"x").unwrap();
             }
         }
+        Made { _dir: dir, root: path.clone(), partition: path }
     };
-    let (_dir, reference) = loose_copy(SEGMENTS);
-    broken(&reference);
-    let started = Instant::now();
-    assert_eq!(status("rebuild-index", &["--apply"], &reference), Some(1));
-    let takes = started.elapsed().as_nanos() as u64;
-    let files = |path: &Path| {
-        let found = tree(path).into_iter();
-        found.map(|(file, facts)| (file.file_name().unwrap().to_owned(), facts.0)).collect::<BTreeMap<_, _>>()
-    };
-    let after = files(&reference);
-    // How it was found: before, done, prepared, interrupted; and how often undoing was killed too.
-    let mut counts = [0; 5];
-    let mut killed = 0;
-    while killed < kills {
-        let (_dir, path) = loose_copy(SEGMENTS);
-        broken(&path);
-        let before = tree(&path);
-        let arguments = ["rebuild-index", "--apply", path.to_str().unwrap()];
-        // Most of the time is gone before the first write: three of four times that is waited for.
-        let is_killed = match killed % 4 {
-            0 => killed_after(random.below(takes), || true, &arguments),
-            _ => killed_after(random.below(takes / 2), || !undo_dirs(&path).is_empty(), &arguments),
-        };
-        if !is_killed {
-            continue;
-        }
-        killed += 1;
-        let journals = Journal::all_in(&Disk, &path).unwrap();
-        let Some(journal) = journals.first() else {
-            assert!(tree(&path) == before);
-            counts[0] += 1;
-            continue;
-        };
-        match journal.progress(&Disk).unwrap() {
-            Progress::Finished(..) => counts[1] += 1,
-            Progress::Prepared => counts[2] += 1,
-            Progress::Interrupted(_) => counts[3] += 1,
-        }
-        if matches!(journal.progress(&Disk).unwrap(), Progress::Finished(..)) {
-            assert!(files(&path) == after);
-        } else {
-            assert_eq!(status("rebuild-index", &["--apply"], &path), Some(8));
-        }
-        if killed_after(random.below(takes), || true, &["undo", "--apply", path.to_str().unwrap()]) {
-            counts[4] += 1;
-        }
-        let undone = status("undo", &["--apply"], &path);
-        assert!(matches!(undone, Some(0 | 1)), "{undone:?}");
-        assert!(tree(&path) == before && undo_dirs(&path).is_empty());
-        assert_eq!(status("rebuild-index", &["--apply"], &path), Some(1));
-        assert!(files(&path) == after);
-    }
-    let [as_before, done, prepared, interrupted, undoing] = counts;
-    println!(
-        "{killed} killed: {as_before} before anything, {prepared} while preparing, {interrupted} between, {done} done; \
-         {undoing} killed again while undoing"
-    );
+    killed_at_any_moment(made, "rebuild-index", &["--apply"]);
 }

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use support::changing::{Said, hold_lock, log_dir_copy, loose_copy, run, tree, undo_dirs};
 use support::scenario;
@@ -50,7 +51,7 @@ fn without_a_high_watermark_there_is_no_target_never_zero() {
     let (_dir, loose) = loose_copy("4.4.0/transactions/log-dir/txn-mixed-0");
     refused(&loose, &loose, &[], 8, &unknown);
     fs::write(path.join(HIGH_WATERMARKS), "0\n1\ntxn-mixed 0 -1\n").unwrap();
-    refused(&path, &partition, &[], 8, &["high watermark in the checkpoint is -1"]);
+    refused(&path, &partition, &[], 8, &["high watermark of", "is -1, which no broker writes"]);
     for garbled in ["0\n3\ntxn-mixed 0 20\n", "0\n1\ntxn-mixed 0 twenty\n", "1\n1\ntxn-mixed 0 20\n"] {
         fs::write(path.join(HIGH_WATERMARKS), garbled).unwrap();
         refused(&path, &partition, &[], 8, &["replication-offset-checkpoint cannot be read", "kfsck dump-log"]);
@@ -104,6 +105,37 @@ fn damage_before_the_target_is_told_and_refused_and_behind_it_goes() {
 }
 
 #[test]
+fn a_batch_that_goes_need_not_be_decompressed() {
+    let (_dir, path) = log_dir_copy(&scenario("2.8.2", "magic").log_dir(None, None));
+    for topic in ["magic0-gzip-0", "magic1-lz4-0"] {
+        let partition = path.join(topic);
+        let log = partition.join("00000000000000000000.log");
+        // The compressed messages up to offset 16: the header, with the last of their offsets only, stays whole.
+        let batch = run("dump-log", &["-f", "json"], &log).rows("batch").swap_remove(1);
+        let number = |name: &str| batch[name].as_u64().unwrap() as usize;
+        assert_eq!(number("lastOffset"), 16, "{batch}");
+        let mut bytes = fs::read(&log).unwrap();
+        bytes[number("position") + 44..number("position") + number("sizeInBytes")].fill(0xff);
+        fs::write(&log, bytes).unwrap();
+        let cut = run(COMMAND, &[&APPLY[..], &["--to", "12"]].concat(), &partition);
+        assert_eq!(cut.status, Some(1), "{}", cut.all());
+        assert_eq!(fs::metadata(&log).unwrap().len() as usize, number("position"));
+        assert_eq!(run("check", &["--deep", "-t", topic], &path).status, Some(0));
+    }
+}
+
+#[test]
+fn nothing_is_cut_that_cannot_be_told() {
+    let (_dir, path) = log_dir();
+    let before = tree(&path);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kfsck"));
+    command.arg(COMMAND).args(APPLY).arg(path.join(MIXED)).stdout(full).stderr(Stdio::null());
+    assert!(command.status().unwrap().code().is_some_and(|status| status & 8 != 0));
+    assert_eq!(tree(&path), before);
+}
+
+#[test]
 fn an_offset_before_everything_is_refused() {
     let (_dir, path) = log_dir();
     let partition = path.join(MIXED);
@@ -134,6 +166,11 @@ fn what_is_no_partition_in_use_is_refused() {
     fs::copy(partition.join("00000000000000000011.log"), &swap).unwrap();
     refused(&path, &partition, &["--to", "20"], 8, &["interrupted compaction"]);
     fs::remove_file(swap).unwrap();
+    // A log that no broker opens.
+    let log = partition.join("00000000000000000011.log");
+    fs::rename(&log, partition.join("11.log")).unwrap();
+    refused(&path, &partition, &["--to", "20"], 8, &["11.log is no name of a log", "twenty digits"]);
+    fs::rename(partition.join("11.log"), &log).unwrap();
     // Of a whole log dir these are passed over.
     fs::write(path.join(HIGH_WATERMARKS), "0\n5\ntxn-mixed 0 20\ntxn-other 0 4\ntxn-open-from-start 0 2\n__consumer_offsets 0 4\n__transaction_state 0 46\n").unwrap();
     let said = run(COMMAND, &["--all-partitions"], &path);
@@ -151,6 +188,7 @@ fn a_log_dir_as_a_whole_must_be_meant() {
     for wrong in ["-1", "high-watermark", ""] {
         refused(&path, &path.join(MIXED), &[&format!("--to={wrong}")], 16, &["hw, intact-end or an offset"]);
     }
+    refused(&path, &path.join(MIXED), &["--to", "-1"], 16, &["hw, intact-end or an offset"]);
     let said = run(COMMAND, &["--allow-data-loss"], &path.join(MIXED));
     assert_eq!(said.status, Some(16), "{}", said.all());
 }

@@ -19,6 +19,7 @@ use kfsck::store::ReadPolicy;
 use kfsck::store::partition::{PartitionDir, PartitionName};
 use serde_json::Value;
 use support::changing::{Tree, log_dir_copy, loose_copy, run, tree, undo_all, undo_dirs};
+use support::kills::{Made, killed_at_any_moment};
 use support::sim_disk::{SimDisk, faults_and_crashes};
 use support::{Random, copy_partition, in_parallel, kfsck, report, scenario, scenarios, subdirectories, testdata};
 
@@ -184,7 +185,7 @@ fn a_whole_log_dir_is_cut_to_its_high_watermarks_as_reviewed_and_brought_back() 
     assert_eq!((done.status, done.rows("applied").len()), (Some(1), changing.len()), "{}", done.all());
     let checkpoints = Checkpoints::read(&path);
     for plan in &changing {
-        let partition = Path::new(plan["partition"].as_str().unwrap());
+        let partition = Path::new(plan["dir"].as_str().unwrap());
         let checkpointed = checkpoints.of(&PartitionName::of_directory(partition).unwrap());
         let end = Offset(plan["logEndOffset"].as_i64().unwrap());
         assert_eq!((checkpointed.high_watermark, checkpointed.recovery_point), (Some(end), Some(end)));
@@ -297,6 +298,53 @@ fn what_is_lost_is_told_before_and_can_be_read_afterwards() {
     for words in ["lost:", "offsets 5 to 6", "left: log end 5", "plan "] {
         assert!(told.stdout.contains(words), "{words}: {}", told.stdout);
     }
+    assert!(told.stderr.contains("nothing was touched; to do it: --apply --allow-data-loss"), "{}", told.stderr);
+    let told = run(COMMAND, &["--to", "99"], &path);
+    assert_eq!((told.status, told.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn of_compressed_old_messages_each_one_is_counted_as_lost() {
+    let log_dir = scenario("2.8.2", "magic").log_dir(None, None);
+    for topic in ["magic0-gzip-0", "magic1-lz4-0"] {
+        let partition = log_dir.join(topic);
+        let whole = run(COMMAND, &["-f", "json", "--to", "12"], &partition).row("plan");
+        let log_end = whole["intactEnd"].as_i64().unwrap();
+        // Every offset is taken: no cleaner has been there.
+        assert_eq!(whole["loses"]["records"].as_i64(), Some(log_end - 12), "{whole}");
+        assert_eq!(whole["loses"]["firstOffset"], 12);
+        // Offset 14 is in the messages from 12 to 16.
+        let inside = run(COMMAND, &["--to", "14"], &partition);
+        assert!(inside.stdout.contains("which the batch of offset 12 holds"), "{}", inside.all());
+    }
+}
+
+#[test]
+fn an_index_that_leads_into_a_batch_is_not_taken_over() {
+    let (_dir, path) = loose_copy(MIXED);
+    let index = path.join("00000000000000000011.index");
+    let whole = fs::read(&index).unwrap();
+    // The position of each of the two entries that stay when it is cut at 20.
+    for place in [7, 15] {
+        let mut bytes = whole.clone();
+        bytes[place] += 7;
+        fs::write(&index, bytes).unwrap();
+        let done = run(COMMAND, &["--to", "20", "--apply", "--allow-data-loss"], &path);
+        assert_eq!(done.status, Some(1), "{}", done.all());
+        assert_eq!(run("check", &["--deep"], &path).status, Some(0));
+        undo_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_snapshot_at_the_new_end_that_cannot_be_read_is_written_anew() {
+    let (_dir, path) = loose_copy(MIXED);
+    let snapshot = path.join("00000000000000000025.snapshot");
+    let by_a_broker = fs::read(&snapshot).unwrap();
+    fs::write(&snapshot, &by_a_broker[..by_a_broker.len() - 1]).unwrap();
+    let done = run(COMMAND, &["--to", "25", "--apply", "--allow-data-loss"], &path);
+    assert_eq!(done.status, Some(1), "{}", done.all());
+    assert_eq!(fs::read(&snapshot).unwrap(), by_a_broker);
 }
 
 #[test]
@@ -315,11 +363,13 @@ fn what_is_cut_off_may_be_kept_elsewhere_and_be_read_there() {
     assert!(subdirectories(&elsewhere).is_empty());
     // No broker starts with such a directory in its log dir.
     let (_dir, log_dir) = log_dir_copy(&scenario("4.4.0", "transactions").log_dir(None, None));
-    let (partition, place) = (log_dir.join("txn-mixed-0"), log_dir.to_str().unwrap());
     let before = tree(&log_dir);
-    let done = run(COMMAND, &["--apply", "--allow-data-loss", "--to", "33", "--undo-dir", place], &partition);
-    assert_eq!(done.status, Some(12), "{}", done.all());
-    assert_eq!(tree(&log_dir), before);
+    for place in [log_dir.clone(), log_dir.join("txn-mixed-0"), log_dir.join("txn-other-0")] {
+        let arguments = ["--apply", "--allow-data-loss", "--to", "33", "--undo-dir", place.to_str().unwrap()];
+        let done = run(COMMAND, &arguments, &log_dir.join("txn-mixed-0"));
+        assert_eq!(done.status, Some(12), "{}", done.all());
+        assert_eq!(tree(&log_dir), before);
+    }
 }
 
 #[test]
@@ -332,6 +382,22 @@ fn a_target_is_clamped_and_that_is_said() {
         let plan = said.row("plan");
         (said.status, plan["target"].as_i64().unwrap(), plan["remarks"].to_string())
     };
+    // What compaction has taken from between two segments is not the end of the log.
+    let first_log = partition.join("00000000000000000000.log");
+    let whole = fs::read(&first_log).unwrap();
+    let last = run("dump-log", &["-f", "json"], &first_log).rows("batch").pop().unwrap();
+    fs::write(&first_log, &whole[..last["position"].as_u64().unwrap() as usize]).unwrap();
+    let in_the_gap = last["lastOffset"].as_i64().unwrap();
+    let high_watermarks = path.join("replication-offset-checkpoint");
+    let as_they_were = fs::read(&high_watermarks).unwrap();
+    set_high_watermarks(&path, |_, _| in_the_gap);
+    let (status, target, remarks) = told(&[]);
+    assert_eq!((status, target), (Some(4), in_the_gap));
+    assert!(!remarks.contains("lost already"), "{remarks}");
+    let (_, target, remarks) = told(&["--to", &in_the_gap.to_string()]);
+    assert_eq!((target, remarks.contains("behind the end")), (in_the_gap, false), "{remarks}");
+    fs::write(&first_log, &whole).unwrap();
+    fs::write(&high_watermarks, as_they_were).unwrap();
     set_high_watermarks(&path, |_, offset| offset + 5);
     let (status, target, remarks) = told(&[]);
     assert_eq!((status, target), (Some(0), 36));
@@ -372,7 +438,7 @@ fn after_a_crash_anywhere_there_is_the_log_before_or_the_log_after() {
     let dir = PartitionDir::read(&partition).unwrap();
     // With more steps there are many more disks: KFSCK_CUT_AT=24 for hundreds of thousands.
     let end = std::env::var("KFSCK_CUT_AT").ok().and_then(|text| text.parse().ok()).unwrap_or(33);
-    let cut = plan(&disk, &dir, &around, To::Offset(Offset(end))).unwrap();
+    let cut = plan(&disk, &dir, &around, To::Offset(Offset(end)), &|_| ()).unwrap();
     assert!(cut.plan.steps.len() >= 6, "{} steps", cut.plan.steps.len());
     crash_anywhere(&disk, &cut.plan);
 }
@@ -388,6 +454,17 @@ fn crash_anywhere(disk: &SimDisk, plan: &Plan) {
         tried.finished
     );
     assert!(tried.disks > 300);
+}
+
+#[test]
+fn killed_at_any_moment_what_is_left_can_be_taken_back_or_is_done() {
+    let made = || {
+        let (dir, root) = log_dir_copy(&scenario("4.4.0", "transactions").log_dir(None, None));
+        let partition = root.join("txn-mixed-0");
+        Made { _dir: dir, root, partition }
+    };
+    // Two segments go, indexes and checkpoints are written anew, one log is cut.
+    killed_at_any_moment(made, COMMAND, &["--apply", "--allow-data-loss", "--to", "7"]);
 }
 
 #[test]
@@ -414,7 +491,7 @@ fn however_a_partition_is_named_its_change_can_be_taken_back() {
 fn the_help_shows_how_it_is_used() {
     let help = kfsck(Path::new("/"), [COMMAND, "--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
-    for words in ["--allow-data-loss", "--replica", "Examples:", "Exit status:", "intact-end"] {
+    for words in ["--allow-data-loss", "--replica", "--jobs", "Examples:", "Exit status:", "intact-end"] {
         assert!(text.contains(words), "{words}");
     }
 }

@@ -55,16 +55,23 @@ pub fn run(command: &[&str]) {
     run_into(command, Stdio::null());
 }
 
+/// Runs a command that ends with this status, its output thrown away.
+pub fn run_with_status(command: &[&str], wanted: i32) {
+    let (null, nothing) = (Stdio::null(), Stdio::null());
+    let status = Command::new(command[0]).args(&command[1..]).stdin(null).stdout(nothing).status();
+    assert_eq!(status.expect("the program starts").code(), Some(wanted), "{command:?}");
+}
+
 /// Runs a command, its output written to a file.
 pub fn run_to_file(command: &[&str], file: &str) {
     run_into(command, File::create(file).expect("a file for output").into());
 }
 
-/// Runs a command into a pipe whose other end is `cat > /dev/null`.
-pub fn run_to_pipe(command: &[&str]) {
-    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
-    run_into(command, cat.stdin.take().expect("the pipe").into());
-    assert!(cat.wait().expect("cat").success());
+/// Runs a command into a pipe whose other end is `wc -c`.
+pub fn run_to_wc(command: &[&str]) {
+    let mut wc = Command::new("wc").arg("-c").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("wc");
+    run_into(command, wc.stdin.take().expect("the pipe").into());
+    assert!(wc.wait().expect("wc").success());
 }
 
 fn run_into(command: &[&str], output: Stdio) {

@@ -217,6 +217,8 @@ catalogue! {
     PartitionDeletedFile = "partition/deleted-file", Info, None;
     /// A file or directory that is none of Kafka's; brokers ignore it.
     PartitionForeignFile = "partition/foreign-file", Info, None;
+    /// What a change by this program keeps to be taken back; a warning where the change was interrupted.
+    PartitionUndoData = "partition/undo-data", Info, None;
     /// No `partition.metadata` although the log dir is one of KRaft.
     PartitionMetadataMissing = "partition/metadata-missing", Error, None;
     /// `partition.metadata` cannot be read.

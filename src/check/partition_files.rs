@@ -14,6 +14,7 @@ use crate::format::partition_metadata::PartitionMetadata;
 use crate::format::uuid::Uuid;
 use crate::scan::{BatchScan, LogSoFar, ScanOptions, Verify};
 use crate::store::partition::PartitionDir;
+use crate::store::undo_dir::{UNDO_DIR_PREFIX, UndoState, undo_action, undo_state};
 use crate::store::{NamedFile, StoreError, open, read_small};
 
 /// The largest `partition.metadata` that is read, in bytes.
@@ -252,10 +253,13 @@ impl PartitionFiles<'_> {
             findings.push(finding.with("name", name.to_string_lossy().into_owned()).with("is", is));
         };
         self.dir.foreign.iter().for_each(|name| foreign(name, "file"));
-        self.dir.directories.iter().for_each(|name| foreign(name, "directory"));
+        let is_undo_data = |name: &&std::ffi::OsString| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes());
+        let (undo_data, others): (Vec<_>, Vec<_>) = self.dir.directories.iter().partition(is_undo_data);
+        others.into_iter().for_each(|name| foreign(name, "directory"));
         for file in self.dir.files.iter().filter(|file| !self.is_partitions(file)) {
             foreign(file.file_name().as_ref(), "file");
         }
+        undo_data.into_iter().for_each(|name| findings.push(undo_data_finding(&self.dir.path.join(name))));
     }
 
     /// Whether a broker has a use for such a file in this directory.
@@ -366,6 +370,20 @@ fn opened_name(file: &NamedFile) -> Option<String> {
         Some(digits) => Some(format!("-{}", segment_file_name(Offset(digits), file.name.kind, file.name.state))),
         None => file.name.canonical_name(),
     }
+}
+
+/// Says from which change the undo data in `dir` is, and how far that has come.
+fn undo_data_finding(dir: &Path) -> Finding {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let time = name.strip_prefix(UNDO_DIR_PREFIX).unwrap_or_default().to_owned();
+    let action = undo_action(dir).unwrap_or_else(|| "kfsck".to_owned());
+    let (state, severity) = match undo_state(dir) {
+        UndoState::Prepared => ("not begun", Severity::Info),
+        UndoState::Interrupted => ("interrupted", Severity::Warning),
+        UndoState::Finished => ("done", Severity::Info),
+    };
+    let finding = Finding::new(Id::PartitionUndoData, dir.to_owned()).as_severity(severity);
+    finding.with("action", action).with("time", time).with("state", state)
 }
 
 #[cfg(test)]
@@ -559,6 +577,33 @@ mod tests {
             assert_eq!(beside_a_log("orders-3", &[name]), [foreign(name)]);
         }
         assert_eq!(beside_a_log("orders-3", &["backup/"]), [foreign("backup")]);
+    }
+
+    #[test]
+    fn undo_data_is_told_with_its_change_and_an_interrupted_one_is_a_warning() {
+        let name = ".kfsck-undo-20261122T080910.123Z";
+        for (files, state, severity) in [
+            (&[][..], "not begun", Severity::Info),
+            (&["plan"], "interrupted", Severity::Warning),
+            (&["plan", "finished"], "done", Severity::Info),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let undo_dir = dir.path().join(name);
+            std::fs::create_dir(&undo_dir).unwrap();
+            for file in files {
+                std::fs::write(undo_dir.join(file), r#"{"layout":1,"plan":{"action":"rebuild-index"}}"#).unwrap();
+            }
+            let finding = undo_data_finding(&undo_dir);
+            assert_eq!((finding.id, finding.severity), (Id::PartitionUndoData, severity));
+            let action = if files.is_empty() { "kfsck" } else { "rebuild-index" };
+            let wanted = [("action", action), ("time", "20261122T080910.123Z"), ("state", state)];
+            let said = finding.details.iter().map(|(name, detail)| (*name, format!("{detail:?}")));
+            for ((name, said), (wanted_name, wanted)) in said.zip(wanted) {
+                assert!(name == wanted_name && said.contains(wanted), "{name} {said}");
+            }
+        }
+        let undo_data = |name| seen(Id::PartitionUndoData, Severity::Info, name);
+        assert_eq!(beside_a_log("orders-3", &[".kfsck-undo-20261122T080910.123Z/"]), [undo_data(name)]);
     }
 
     #[test]

@@ -95,6 +95,13 @@ pub struct JudgedSegment {
     pub unreadable: Vec<StoreError>,
 }
 
+impl JudgedSegment {
+    /// The same once more, but for the files that could not be looked at.
+    pub fn copied(&self) -> Self {
+        Self { facts: self.facts.clone(), findings: self.findings.clone(), unreadable: Vec::new(), ..*self }
+    }
+}
+
 /// What is known of a log once the walk has come to its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogEnd {

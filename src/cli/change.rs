@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::common::Run;
+use super::progress::Progress;
 use super::signals;
 use crate::format::Offset;
 use crate::format::file_name::FileKind;
@@ -29,12 +30,14 @@ pub(crate) struct ChangeArgs {
     #[arg(long)]
     pub(crate) apply: bool,
 
-    /// Do it only if the plan is the one with this digest, as a dry run has printed it (repeatable)
+    /// Do it only if the plan has this digest (repeatable)
+    ///
+    /// A dry run prints it
     #[arg(long, value_name = "DIGEST", requires = "apply")]
     expect: Vec<String>,
 
     /// Keep what is cut off logs in a directory made in DIR, for want of space in the partition
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     undo_dir: Option<PathBuf>,
 }
 
@@ -81,11 +84,13 @@ pub(crate) enum Outcome {
 pub(crate) struct Change<'a> {
     args: &'a ChangeArgs,
     locks: Vec<(PathBuf, HeldLock)>,
+    /// What must be out of the way when something is said.
+    pub(crate) progress: Progress,
 }
 
 impl<'a> Change<'a> {
     pub(crate) fn new(args: &'a ChangeArgs) -> Self {
-        Self { args, locks: Vec::new() }
+        Self { args, locks: Vec::new(), progress: Progress::default() }
     }
 
     /// Makes sure that the partition may be changed: takes the lock on its log dir, if something is to be applied, and
@@ -135,13 +140,21 @@ impl<'a> Change<'a> {
         verify: &mut dyn FnMut() -> Result<(), String>,
     ) -> Outcome {
         self.show(run, place, plan, words);
+        // Before anything is done, and before what may be said about that on standard error.
+        if let Err(error) = run.output.flush() {
+            run.cannot_write(&error);
+            // Who has not been told what is done could not take it back.
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                return Outcome::Refused;
+            }
+        }
         if plan.steps.is_empty() || !self.args.apply {
             return Outcome::Planned;
         }
         let digest = plan.digest();
         if !self.args.expect.is_empty() && !self.args.expect.contains(&digest) {
             let why = format!("the plan for {} is another one now: {digest}", plan.partition.display());
-            run.refused(&why, Some("nothing was changed; look at the plan again"));
+            self.progress.aside(|| run.refused(&why, Some("nothing was changed; look at the plan again")));
             return Outcome::Refused;
         }
         let done = self.journal(plan).and_then(|journal| {
@@ -158,7 +171,8 @@ impl<'a> Change<'a> {
                 let is_as_before = !matches!(error, RepairError::Stuck { .. });
                 let path = plan.partition.display();
                 let as_before = if is_as_before { format!("; {path} is as it was before") } else { String::new() };
-                run.refused(&format!("{error}{as_before}"), error.hint().as_deref());
+                let why = format!("{error}{as_before}");
+                self.progress.aside(|| run.refused(&why, error.hint().as_deref()));
                 Outcome::Refused
             }
         }
@@ -183,7 +197,7 @@ impl<'a> Change<'a> {
                 let journal = Journal::at(dir);
                 let Some(place) = &self.args.undo_dir else { return Ok(journal) };
                 let place = absolute(place)?;
-                if log_dir_of(&place.join("any")).is_some() {
+                if place.ancestors().any(|dir| log_dir_of(&dir.join("any")).is_some()) {
                     return Err(RepairError::UndoDirInLogDir { dir: place });
                 }
                 return Ok(journal.with_tails_in(&place));

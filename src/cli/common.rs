@@ -20,37 +20,42 @@ use crate::store::{IoMode, StoreError};
 
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
-    /// Only partitions that match, in a log dir: `orders-*`, `__consumer_offsets-1?` (repeatable)
+    /// Only partitions of a log dir that match: `orders-*` (repeatable)
+    ///
+    /// `*` stands for any characters, `?` for one: `__consumer_offsets-1?`
     #[arg(short, long, value_name = "GLOB", global = true)]
     topic_partition: Vec<String>,
 
     /// Only the segment that begins at this offset
-    #[arg(long, value_name = "BASE_OFFSET", global = true)]
+    #[arg(long, value_name = "BASE_OFFSET", global = true, hide_short_help = true)]
     segment: Option<i64>,
 
-    /// text is for reading, table aligns columns, json is one object a line
+    /// How it is shown
+    ///
+    /// text is for reading, table aligns columns, json is one object a line: docs/json.md
     #[arg(short, long, value_enum, default_value_t = FormatArg::Text, global = true)]
     format: FormatArg,
 
     /// Zone of times in text: UTC, local, or a name like Europe/Vienna
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = parse_zone, global = true)]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = parse_zone, global = true, hide_short_help = true)]
     tz: TimeZone,
 
     /// How files are read: by positional reads (pread, also what auto takes) or through a memory map
-    #[arg(long, value_enum, default_value_t = IoArg::Auto, env = "KFSCK_IO", global = true)]
+    #[arg(long, value_enum, default_value_t = IoArg::Auto, env = "KFSCK_IO", global = true, hide_short_help = true)]
     io: IoArg,
 
     /// When text has colours; NO_COLOR in the environment turns them off too
-    #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true)]
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true, hide_short_help = true)]
     color: ColorArg,
 
     /// More is told where there is more: check and verify-index show what is only worth knowing, as with --show info
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, hide_short_help = true, conflicts_with = "quiet")]
     verbose: bool,
 
     /// No remarks on standard error, errors only
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     quiet: bool,
 }
 
@@ -73,6 +78,11 @@ enum IoArg {
     Auto,
     Mmap,
     Pread,
+}
+
+/// The end of `--help`: what a command does in sentences, each paragraph a line that the terminal wraps, and examples.
+pub(crate) fn long_help(details: &str, examples: &str) -> String {
+    format!("{details}\n\n{examples}")
 }
 
 impl Common {
@@ -113,6 +123,11 @@ impl Common {
         self.quiet
     }
 
+    /// Whether columns are aligned.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.format, FormatArg::Table)
+    }
+
     fn reporter(&self) -> Reporter {
         let format = match self.format {
             FormatArg::Text => Format::Text,
@@ -141,6 +156,8 @@ pub(crate) struct Seen {
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
     pub(crate) infos: u64,
+    /// Partitions, where a command goes by them.
+    pub(crate) partitions: Option<u64>,
     /// Index entries that were judged, where that is what a command does.
     pub(crate) entries: Option<u64>,
 }
@@ -268,9 +285,13 @@ impl Run {
         let seen = self.seen;
         if seen.errors > 0 {
             let (places, files) = (counted(seen.errors, "place"), counted(seen.files, "file"));
+            // Not every command counts files and batches.
             let mut words = format!("{places} damaged");
             if seen.files > 0 {
-                words.push_str(&format!(", in {files} with {}", counted(seen.batches, "batch")));
+                words.push_str(&format!(", in {files}"));
+            }
+            if seen.batches > 0 {
+                words.push_str(&format!(" with {}", counted(seen.batches, "batch")));
             }
             self.reporter.words(&mut self.output.buffer, Some(Tone::Bad), words.as_bytes());
         }
@@ -293,6 +314,7 @@ impl Run {
         let seen = self.seen;
         let count = Value::Unsigned;
         let fields = [
+            Field::json_only("partitions", seen.partitions.map_or(Value::Absent, count)),
             Field::json_only("files", count(seen.files)),
             Field::json_only("segments", count(seen.segments)),
             Field::json_only("batches", count(seen.batches)),

@@ -1,55 +1,61 @@
 //! `kfsck dump-log`: what is in these files?
 
+mod lines;
+mod threads;
+
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::dump_small::{DumpError, dump_small};
 use super::exit::Exit;
 use super::filter::{Filter, Isolation};
+use super::jobs::{Jobs, JobsArg};
 use super::output::write_out;
 use super::signals;
 use super::values::parse_size;
-use crate::format::batch::{BatchHeader, RecordBatch};
-use crate::format::compression::{DEFAULT_LIMIT, DecompressError, Decompressor};
-use crate::format::control::ControlRecord;
+use crate::format::batch::BatchHeader;
+use crate::format::compression::DEFAULT_LIMIT;
 use crate::format::file_name::{FileKind, FileName, FileState};
 use crate::format::offset_index::OffsetIndex;
-use crate::format::record::RecordError;
 use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
 use crate::report::entries;
-use crate::report::log::{self, Damaged, RecordLines, RecordStyle};
-use crate::report::reporter::Format;
+use crate::report::log::{self, Damaged};
+use crate::report::reporter::Reporter;
 use crate::report::row::path_text;
 use crate::scan::{
-    BatchScan, Damage, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, TransactionOutcomes, TransactionWalk, Verdict,
-    Verify, locate,
+    BatchScan, Damage, LogSoFar, ScanEnd, ScanOptions, TransactionOutcomes, TransactionWalk, Verdict, Verify, locate,
 };
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open, read_small};
+use lines::{Counts, Lines, Page};
+use threads::{Blanks, Done, Sizes, Then, Walk, Worker};
 
 /// The largest index that is read to find a starting point: the most that 31 bits of position can need.
 const LARGEST_INDEX: u64 = 256 << 20;
 
 /// Arguments of `dump-log`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct DumpLogArgs {
     /// Files, partition directories or log dirs
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
     /// Print the records too, not only their batches
-    #[arg(short, long, visible_aliases = ["deep-iteration", "print-data-log"])]
+    ///
+    /// Kafka's names for it, --deep-iteration and --print-data-log, are taken too
+    #[arg(short, long, aliases = ["deep-iteration", "print-data-log"])]
     records: bool,
 
     /// End each file at its first damage instead of going on at the next intact batch
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     stop_at_damage: bool,
 
     #[command(flatten)]
@@ -59,38 +65,48 @@ pub(crate) struct DumpLogArgs {
     rendering: Rendering,
 
     #[command(flatten)]
+    jobs: JobsArg,
+
+    #[command(flatten)]
     common: Common,
 }
 
+const DETAILS: &str = "\
+Damage does not end a dump: it becomes a line with position, length and reason, and the dump goes on at the next \
+intact batch that belongs to this log. The exit status is 4 then.
+
+Kafka's own spelling works too and prints what kafka-dump-log prints, byte for byte: --files selects it, \
+--kafka-format=RELEASE says as which release. docs/coming-from-kafka-dump-log.md has each option side by side.
+
+  kfsck dump-log --files a.log,b.index --print-data-log
+  kfsck dump-log --kafka-format=3.9 --print-data-log /data/orders-3";
+
 const EXAMPLES: &str = "\
 Examples:
-  kfsck dump-log /data/orders-3                                 every batch of a partition
-  kfsck dump-log -r -n 10 --from-offset 4711 /data/orders-3     ten records from an offset on
+  kfsck dump-log /data/orders-3              every batch of a partition
+  kfsck dump-log -r -n 10 --from-offset 4711 /data/orders-3
+                                             ten records from an offset on
   kfsck dump-log -r --key order-17 --from-time -2h /data/orders-3
-  kfsck dump-log -r -f json /data/orders-3 | jq 'select(.type == \"record\") | .value'
-  kfsck dump-log /data/orders-3/00000000000000004711.timeindex  any file that Kafka writes
-
-Kafka's own spelling works too and prints what kafka-dump-log prints, byte for byte:
-  kfsck dump-log --files a.log,b.index --print-data-log         as the newest release
-  kfsck dump-log --kafka-format=3.9 --print-data-log /data/orders-3/00000000000000000000.log";
+  kfsck dump-log -r -f json /data/orders-3 | jq 'select(.offset == 7).value'
+  kfsck dump-log /data/orders-3/00000000000000004711.timeindex";
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rendering")]
 struct Rendering {
     /// How keys are shown
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto)]
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto, hide_short_help = true)]
     key_format: BytesArg,
 
     /// How values are shown
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto)]
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = BytesArg::Auto, hide_short_help = true)]
     value_format: BytesArg,
 
     /// How much of a key, value or header text shows; the rest is counted. JSON always has everything
-    #[arg(long, value_name = "BYTES", default_value = "1KiB", value_parser = parse_size)]
+    #[arg(long, value_name = "BYTES", default_value = "1KiB", value_parser = parse_size, hide_short_help = true)]
     max_value_bytes: u64,
 
     /// The largest batch that is taken into memory and the most that it may decompress to
-    #[arg(long, value_name = "BYTES", default_value = "128MiB", value_parser = parse_size)]
+    #[arg(long, value_name = "BYTES", default_value = "128MiB", value_parser = parse_size, hide_short_help = true)]
     max_batch_bytes: u64,
 }
 
@@ -116,6 +132,27 @@ enum BytesArg {
     None,
 }
 
+impl Rendering {
+    /// The most that a batch may decompress to.
+    fn decompression_limit(&self) -> usize {
+        usize::try_from(self.max_batch_bytes).unwrap_or(usize::MAX)
+    }
+}
+
+impl DumpLogArgs {
+    /// Whether the bytes of batches are needed, or their headers alone.
+    fn looks_into_batches(&self) -> bool {
+        self.records || self.filter.looks_into_records()
+    }
+
+    /// The threads of this dump. A limit is counted down line by line, and the rows of a table are aligned together:
+    /// these are left to one.
+    fn jobs(&self) -> Jobs<'static> {
+        let most = if self.filter.limit.is_some() || self.common.is_table() { 1 } else { threads::MOST_JOBS };
+        self.jobs.jobs().at_most(most)
+    }
+}
+
 impl From<BytesArg> for BytesFormat {
     fn from(arg: BytesArg) -> Self {
         match arg {
@@ -133,17 +170,12 @@ impl From<BytesArg> for BytesFormat {
 
 /// Runs `dump-log`.
 pub(crate) fn run(args: &DumpLogArgs) -> Exit {
-    let style = RecordStyle {
-        key: args.rendering.key_format.into(),
-        value: args.rendering.value_format.into(),
-        most_in_text: usize::try_from(args.rendering.max_value_bytes).unwrap_or(usize::MAX),
-    };
-    let limit = usize::try_from(args.rendering.max_batch_bytes).unwrap_or(usize::MAX);
+    let limit = args.rendering.decompression_limit();
     let mut dump = Dump {
         args,
         run: Run::start(&args.common, "dump-log"),
-        lines: RecordLines::new(style),
-        decompressor: Decompressor::new(limit),
+        lines: Lines::new(args, limit),
+        jobs: args.jobs(),
         left: args.filter.limit.unwrap_or(u64::MAX),
         transactions: None,
     };
@@ -211,12 +243,32 @@ type Outcome = Result<ControlFlow<()>, Failure>;
 struct Dump<'a> {
     args: &'a DumpLogArgs,
     run: Run,
-    lines: RecordLines,
-    decompressor: Decompressor,
+    lines: Lines<'a>,
+    jobs: Jobs<'static>,
     /// How many more lines are wanted.
     left: u64,
     /// What became of the transactions of the partition being dumped, where that was asked for.
-    transactions: Option<(PathBuf, TransactionOutcomes)>,
+    transactions: Option<(PathBuf, Arc<TransactionOutcomes>)>,
+}
+
+/// Which batches are wanted.
+struct Wanted<'a> {
+    filter: &'a Filter,
+    /// What became of the transactions, where only what is committed is wanted.
+    outcomes: Option<Arc<TransactionOutcomes>>,
+}
+
+impl Wanted<'_> {
+    /// Whether no batch from this one on can be wanted. One batch past the window may have a changed base offset, which
+    /// no checksum covers: it takes two, and `is_past` says whether the batch before was one.
+    fn is_behind(&self, header: &BatchHeader, is_past: &mut bool) -> bool {
+        std::mem::replace(is_past, self.filter.is_past(header)) && *is_past
+    }
+
+    fn takes(&self, header: &BatchHeader) -> bool {
+        self.filter.takes_batch(header)
+            && self.outcomes.as_ref().is_none_or(|outcomes| outcomes.verdict(header) == Verdict::Delivered)
+    }
 }
 
 /// The partition that a file is in, its segments grouped once for all of them.
@@ -232,6 +284,28 @@ impl<'p> Neighbours<'p> {
     }
 }
 
+/// A file of batches that is being dumped.
+struct Log<'s> {
+    storage: &'s dyn ReadStorage,
+    path: String,
+    /// A running broker may be writing to it.
+    may_change: bool,
+}
+
+impl<'s> Log<'s> {
+    /// A walk from `start` on that lends batches of up to `most` bytes.
+    fn scan(&self, start: Position, so_far: LogSoFar, args: &DumpLogArgs, most: u64) -> BatchScan<'s> {
+        let options = ScanOptions {
+            start,
+            verify: Verify::Checksum,
+            bodies: args.looks_into_batches(),
+            max_batch_bytes: most,
+            stop: Some(signals::stop()),
+        };
+        BatchScan::new(self.storage, so_far, options)
+    }
+}
+
 /// What is known of a file of batches from its surroundings.
 struct Surroundings {
     next_base_offset: Option<Offset>,
@@ -240,7 +314,7 @@ struct Surroundings {
     may_change: bool,
 }
 
-impl Dump<'_> {
+impl<'a> Dump<'a> {
     /// A file that was named itself: its neighbours tell where its segment ends.
     fn given_file(&mut self, path: &Path, name: Option<FileName>) -> Outcome {
         let Some(name) = name else {
@@ -328,15 +402,18 @@ impl Dump<'_> {
                     partition.path.display()
                 ));
             }
-            self.transactions = Some((partition.path.clone(), outcomes));
+            self.transactions = Some((partition.path.clone(), Arc::new(outcomes)));
         }
         Ok(())
     }
 
-    /// Whether a consumer with the wanted isolation is given the batch.
-    fn is_delivered(&self, header: &BatchHeader) -> bool {
-        self.args.filter.isolation == Isolation::ReadUncommitted
-            || self.transactions.as_ref().is_none_or(|(_, outcomes)| outcomes.verdict(header) == Verdict::Delivered)
+    fn wanted(&self) -> Wanted<'a> {
+        let filter = &self.args.filter;
+        let outcomes = match filter.isolation {
+            Isolation::ReadUncommitted => None,
+            Isolation::ReadCommitted => self.transactions.as_ref().map(|(_, outcomes)| Arc::clone(outcomes)),
+        };
+        Wanted { filter, outcomes }
     }
 
     /// Whether a segment can hold wanted offsets, as far as its name and its neighbour's tell.
@@ -374,18 +451,15 @@ impl Dump<'_> {
         log::file(&mut self.run.reporter, out, path, kind, base, storage.len(), &words);
 
         let start = self.start(storage.as_ref(), base, around)?;
-        let options = ScanOptions {
-            start,
-            verify: Verify::Checksum,
-            bodies: self.args.records || self.args.filter.looks_into_records(),
-            max_batch_bytes: self.args.rendering.max_batch_bytes,
-            stop: Some(signals::stop()),
-        };
-        let mut scan = BatchScan::new(storage.as_ref(), so_far, options);
-        let file = path_text(path);
-        let outcome = self.walk(&mut scan, &file, around.may_change);
-        self.run.seen.bytes += scan.position().0 - start.0;
-        outcome
+        let log = Log { storage: storage.as_ref(), path: path_text(path), may_change: around.may_change };
+        let mut scan = log.scan(start, so_far, self.args, self.args.rendering.max_batch_bytes);
+        if self.jobs.count().get() == 1 {
+            let outcome = self.walk(&log, &mut scan, None);
+            self.run.seen.bytes += scan.position().0 - start.0;
+            outcome
+        } else {
+            self.in_threads(&log, start, so_far)
+        }
     }
 
     /// Where the walk begins: at the first batch, or where the index leads to the first offset that is wanted.
@@ -405,18 +479,23 @@ impl Dump<'_> {
         }
     }
 
-    fn walk(&mut self, scan: &mut BatchScan<'_>, file: &str, may_change: bool) -> Outcome {
+    /// Dumps what the walk shows, up to `end` or to the end of the file.
+    fn walk(&mut self, log: &Log<'_>, scan: &mut BatchScan<'_>, end: Option<Position>) -> Outcome {
+        let wanted = self.wanted();
         let mut is_past = false;
         loop {
-            while let Some(batch) = scan.next_batch()? {
-                // One batch past the window may have a changed base offset, which no checksum covers.
-                let was_past = std::mem::replace(&mut is_past, self.args.filter.is_past(batch.header));
-                if was_past && is_past {
+            while end.is_none_or(|end| scan.position() < end)
+                && let Some(batch) = scan.next_batch()?
+            {
+                if wanted.is_behind(batch.header, &mut is_past) {
                     return Ok(ControlFlow::Continue(()));
                 }
-                if self.args.filter.takes_batch(batch.header) && self.is_delivered(batch.header) {
-                    self.batch(&batch, file)?;
-                    self.run.output.drain()?;
+                if wanted.takes(batch.header) {
+                    let left = self.left;
+                    let shown = self.write(|lines, reporter, page| {
+                        lines.batch(reporter, page, &batch, &log.path, left);
+                    })?;
+                    self.left -= if self.args.records { shown.records } else { shown.batches };
                 }
                 if self.left == 0 {
                     return Ok(ControlFlow::Break(()));
@@ -424,7 +503,7 @@ impl Dump<'_> {
             }
             match scan.end() {
                 Some(ScanEnd::Stopped) => return Ok(ControlFlow::Break(())),
-                Some(end) => self.end(&end.clone(), file, may_change),
+                Some(end) => self.end(log, end)?,
                 None => {}
             }
             if self.args.stop_at_damage || !scan.skip_damage() {
@@ -433,147 +512,114 @@ impl Dump<'_> {
         }
     }
 
-    /// One batch whose checksum holds, and its records.
-    fn batch(&mut self, scanned: &ScannedBatch<'_>, file: &str) -> Result<(), Failure> {
-        let (ScannedBatch { position, header, .. }, batch) = (scanned, scanned.batch());
-        if !self.args.records {
-            let is_wanted = !self.args.filter.looks_into_records()
-                || batch.is_none_or(|batch| self.records(&batch, *position, file) > 0);
-            if is_wanted {
-                self.batch_line(file, *position, header, true);
-                self.left -= 1;
-            }
-            return Ok(());
-        }
-        let before = self.run.output.buffer.len();
-        // A table of records has a column for everything but their batches.
-        if self.run.reporter.format() == Format::Table {
-            self.run.seen.batches += 1;
-        } else {
-            self.batch_line(file, *position, header, true);
-        }
-        let Some(batch) = batch else {
-            self.too_large(file, *position, &format!("it has {} bytes", header.size_in_bytes()));
-            return Ok(());
+    /// Dumps the log from `start` on with several threads.
+    fn in_threads(&mut self, log: &Log<'_>, start: Position, so_far: LogSoFar) -> Outcome {
+        let (args, jobs) = (self.args, self.jobs);
+        let (sizes, bodies) = (Sizes::of(&jobs), args.looks_into_batches());
+        let most = args.rendering.max_batch_bytes.min(threads::LARGEST_HELD);
+        let walk = Walk {
+            scan: log.scan(start, so_far, args, most),
+            wanted: self.wanted(),
+            stop_at_damage: args.stop_at_damage,
+            bodies,
+            unit: sizes.input,
+            is_past: false,
+            has_ended: false,
         };
-        if self.records(&batch, *position, file) == 0 && !self.args.filter.takes_whole_batches() {
-            // Nothing of it was wanted: as if it had not been said.
-            self.run.output.buffer.truncate(before);
-            self.run.seen.batches -= 1;
-        }
-        Ok(())
-    }
-
-    fn batch_line(&mut self, file: &str, position: Position, header: &BatchHeader, is_valid: bool) {
-        log::batch(&mut self.run.reporter, &mut self.run.output.buffer, file, position, header, is_valid);
-        self.run.seen.batches += 1;
-        if let (Err(id), false) = (header.compression(), self.args.records) {
-            let words = format!("compression id {id} does not exist: nobody can read the records");
-            self.damaged(file, position, header.size_in_bytes(), "unknownCodec", &words);
-        }
-    }
-
-    /// The records of a batch; returns how many were wanted.
-    fn records(&mut self, batch: &RecordBatch<'_>, position: Position, file: &str) -> u64 {
-        let header = batch.header();
-        self.lines.batch(file, position);
-        let mut taken = 0;
-        let mut broken_control = None;
-        let problem = match batch.records(&mut self.decompressor) {
-            Err(error) => Some(error),
-            Ok(records) => {
-                let mut problem = None;
-                let takes_all = self.args.filter.takes_whole_batches();
-                let is_control = header.is_control();
-                let Run { reporter, output, .. } = &mut self.run;
-                for record in records {
-                    let record = match record {
-                        Ok(record) => record,
-                        Err(error) => {
-                            problem = Some(error);
-                            break;
-                        }
-                    };
-                    if !takes_all && !self.args.filter.takes_record(&record) {
-                        continue;
-                    }
-                    taken += 1;
-                    if !self.args.records {
-                        break;
-                    }
-                    let mut control = None;
-                    if is_control {
-                        match ControlRecord::parse(record.key, record.value) {
-                            Ok(parsed) => control = Some(parsed),
-                            Err(error) => broken_control = Some((record.offset, error)),
-                        }
-                    }
-                    let out = &mut output.buffer;
-                    match reporter.format() {
-                        Format::Json => self.lines.json(out, &record, control.as_ref()),
-                        Format::Text => self.lines.text(out, &record, control.as_ref(), reporter.zone()),
-                        Format::Table => self.lines.table(reporter, out, &record, control.as_ref()),
-                    }
-                    if taken == self.left {
-                        break;
-                    }
+        let limit = args.rendering.decompression_limit().min(threads::LARGEST_DECOMPRESSED);
+        let (blanks, reporter) = (Blanks::default(), self.run.reporter.twin());
+        let worker = || Worker {
+            lines: Lines::new(args, limit),
+            reporter: reporter.twin(),
+            file: &log.path,
+            bodies,
+            most: sizes.output,
+            blanks: &blanks,
+        };
+        let mut end = start;
+        let flow = jobs.run(
+            walk,
+            worker,
+            |worker, unit| worker.write(unit),
+            |done| {
+                end = done.end;
+                match self.take(log, done, &blanks) {
+                    Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
+                    outcome => ControlFlow::Break(outcome),
                 }
-                problem
-            }
-        };
-        if self.args.records {
-            self.run.seen.records += taken;
-            self.left -= taken;
+            },
+        );
+        self.run.seen.bytes += end.0 - start.0;
+        match flow {
+            ControlFlow::Break(outcome) => outcome,
+            ControlFlow::Continue(()) if signals::is_stopped() => Ok(ControlFlow::Break(())),
+            ControlFlow::Continue(()) => Ok(ControlFlow::Continue(())),
         }
-        let size = header.size_in_bytes();
-        if let Some((offset, error)) = broken_control {
-            let words = format!("the control record at offset {offset} cannot be read: {error}");
-            self.damaged(file, position, size, "malformedControlRecord", &words);
-            taken += 1;
-        }
-        if let Some(RecordError::Decompress(error @ (DecompressError::Limit { .. } | DecompressError::OutOfMemory))) =
-            &problem
-        {
-            self.too_large(file, position, &error.to_string());
-            taken += 1;
-        } else if let Some(error) = problem {
-            let words = format!("the checksum holds, but the records cannot be read: {error}");
-            self.damaged(file, position, size, "recordsUnreadable", &words);
-            taken += 1;
-        }
-        taken
     }
 
-    /// Records that are not shown because they would take too much memory: not looked at, which is no damage.
-    fn too_large(&mut self, file: &str, position: Position, why: &str) {
+    /// Writes what a thread has put into lines, does what it has left, and says what the walk has met behind it.
+    fn take(&mut self, log: &Log<'_>, done: Done, blanks: &Blanks) -> Outcome {
+        let Done { mut page, rest, then, .. } = done;
+        self.account(&page);
+        self.run.output.pass(&mut page.out)?;
+        blanks.give_back(page.out);
+        if let Some(rest) = rest {
+            let most = self.args.rendering.max_batch_bytes;
+            let mut scan = log.scan(rest.start, LogSoFar::unknown(), self.args, most);
+            if self.walk(log, &mut scan, Some(rest.end))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        match then {
+            Then::Next => {}
+            Then::Failed(error) => return Err(error.into()),
+            Then::End(ScanEnd::Stopped) => return Ok(ControlFlow::Break(())),
+            Then::End(end) => self.end(log, &end)?,
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Writes what `write` puts onto a page; returns what that comes to.
+    fn write(&mut self, write: impl FnOnce(&mut Lines<'a>, &mut Reporter, &mut Page)) -> io::Result<Counts> {
+        let mut page = Page::onto(std::mem::take(&mut self.run.output.buffer));
+        write(&mut self.lines, &mut self.run.reporter, &mut page);
+        self.account(&page);
+        self.run.output.buffer = page.out;
+        self.run.output.drain()?;
+        Ok(page.counts)
+    }
+
+    fn account(&mut self, page: &Page) {
+        let Counts { batches, records, damaged } = page.counts;
+        self.run.seen.batches += batches;
+        self.run.seen.records += records;
+        (0..damaged).for_each(|_| self.run.damage());
         let limit = self.args.rendering.max_batch_bytes;
-        let words = format!("{file}: the records of the batch at position {position} are not shown: {why}");
-        self.run
-            .refused(&words, Some(&format!("--max-batch-bytes {limit} is the limit: give a larger one to see them")));
+        for words in &page.refused {
+            self.run.refused(
+                words,
+                Some(&format!("--max-batch-bytes {limit} is the limit: give a larger one to see them")),
+            );
+        }
     }
 
     /// How a walk ended, where it did not end with the file.
-    fn end(&mut self, end: &ScanEnd, file: &str, may_change: bool) {
+    fn end(&mut self, log: &Log<'_>, end: &ScanEnd) -> io::Result<()> {
+        let words = log::end_words(end);
+        let Log { path, may_change, .. } = log;
         if let ScanEnd::Damaged(Damage { header: Some(header), position, .. }) = end {
             // Shown, and not built on: its records are not decoded.
-            self.batch_line(file, *position, header, false);
+            self.write(|lines, reporter, page| lines.batch_line(reporter, page, path, *position, header, false))?;
         }
-        let words = log::end_words(end);
-        let Some(line) = Damaged::of_end(file, end, &words) else { return };
+        let Some(line) = Damaged::of_end(path, end, &words) else { return Ok(()) };
         let position = line.position;
-        if may_change && line.next_intact.is_none() {
-            self.run.remark(format!("{file}: {words} (position {position}); a running broker is writing to it"));
+        if *may_change && line.next_intact.is_none() {
+            self.run.remark(format!("{path}: {words} (position {position}); a running broker is writing to it"));
         } else {
             log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
             self.run.damage();
         }
-    }
-
-    fn damaged(&mut self, file: &str, position: Position, length: u64, reason: &str, words: &str) {
-        let next_intact = Some(Position(position.0 + length));
-        let line = Damaged { file, position, length, reason, words, next_intact, next_step: None };
-        log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
-        self.run.damage();
+        Ok(())
     }
 }
 

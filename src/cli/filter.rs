@@ -18,7 +18,9 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     pub(crate) to_offset: Option<i64>,
 
-    /// Only timestamps from here on: milliseconds, RFC 3339, a date, or back from now (-2h)
+    /// Only timestamps from here on: RFC 3339, a date, back from now (-2h)
+    ///
+    /// Or milliseconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     from_time: Option<i64>,
 
@@ -26,36 +28,40 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     to_time: Option<i64>,
 
-    /// At most so many lines: records with --records, else batches
+    /// At most so many records with --records, else batches
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
 
-    /// Only records with this key: text, hex:… or base64:… (repeatable: any of them)
+    /// Only records with this key (repeatable: any of them)
+    ///
+    /// Text, hex:… or base64:…
     #[arg(long, value_parser = clap::builder::ValueParser::new(parse_bytes))]
     key: Vec<Bytes>,
 
     /// Only records whose key begins so
-    #[arg(long, value_name = "PREFIX", value_parser = clap::builder::ValueParser::new(parse_bytes))]
+    #[arg(long, value_name = "PREFIX", value_parser = clap::builder::ValueParser::new(parse_bytes), hide_short_help = true)]
     key_prefix: Option<Bytes>,
 
     /// Only records with this header: KEY or KEY=VALUE (repeatable: all of them)
-    #[arg(long, value_name = "KEY[=VALUE]", value_parser = clap::builder::ValueParser::new(parse_header))]
+    #[arg(long, value_name = "KEY[=VALUE]", value_parser = clap::builder::ValueParser::new(parse_header), hide_short_help = true)]
     header: Vec<HeaderPattern>,
 
     /// Only batches of this producer (repeatable)
-    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true, hide_short_help = true)]
     producer_id: Vec<i64>,
 
     /// Only batches of this partition leader epoch (repeatable)
-    #[arg(long, value_name = "EPOCH", allow_hyphen_values = true)]
+    #[arg(long, value_name = "EPOCH", allow_hyphen_values = true, hide_short_help = true)]
     leader_epoch: Vec<i32>,
 
     /// Only control batches: transaction markers, KRaft control records
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     control: bool,
 
+    /// What transactions may show
+    ///
     /// read-committed shows what such a consumer gets: no aborted and no open transactions, no markers
-    #[arg(long, value_enum, default_value_t = Isolation::ReadUncommitted)]
+    #[arg(long, value_enum, default_value_t = Isolation::ReadUncommitted, hide_short_help = true)]
     pub(crate) isolation: Isolation,
 }
 

@@ -40,6 +40,8 @@ pub(crate) fn man(args: &ManArgs, definition: Command) -> Exit {
         complain(&format!("there is no command {:?}", args.command.as_deref().unwrap_or_default()), None);
         return Exit::USAGE;
     };
+    // A page has all options with what they are for, also those that -h leaves out.
+    let command = command.mut_args(|arg| arg.hide_short_help(false));
     let mut output = Output::new();
     match clap_mangen::Man::new(command).render(&mut output.buffer) {
         Ok(()) => finish(output),

@@ -19,11 +19,13 @@ const IN_FLIGHT_PER_JOB: usize = 4;
 /// More threads than this help nowhere.
 const MOST_JOBS: usize = 1024;
 
-/// The option of the commands that look at several segments at once.
+/// The option of the commands that look at several segments or partitions at once.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct JobsArg {
-    /// How many segments are looked at at once; all cores if not given. The output does not depend on it
-    #[arg(short, long, value_name = "N", env = "KFSCK_JOBS", value_parser = parse_jobs)]
+    /// How many threads work at the same time
+    ///
+    /// As many as there are cores if not given. The output does not depend on it
+    #[arg(short, long, value_name = "N", env = "KFSCK_JOBS", hide_env_values = true, value_parser = parse_jobs)]
     jobs: Option<NonZeroUsize>,
 }
 
@@ -55,6 +57,16 @@ impl<'s> Jobs<'s> {
     /// `count` threads that take no further task once `stop` is set.
     pub fn new(count: NonZeroUsize, stop: &'s AtomicBool) -> Self {
         Self { count, stop }
+    }
+
+    /// The same with no more than `most` threads.
+    pub fn at_most(self, most: usize) -> Self {
+        Self { count: NonZeroUsize::new(most).map_or(self.count, |most| self.count.min(most)), ..self }
+    }
+
+    /// How many tasks may be begun and not yet handed over.
+    pub fn most_in_flight(&self) -> usize {
+        self.count.get().saturating_mul(IN_FLIGHT_PER_JOB)
     }
 
     /// How many tasks are worked on at the same time.

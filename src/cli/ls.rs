@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use clap::Args;
 
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::signals;
 use crate::format::Offset;
@@ -22,7 +22,7 @@ use crate::store::{ReadPolicy, StoreError};
 
 /// Arguments of `ls`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct LsArgs {
     /// Log dirs (a line a partition), one partition directory (a line a segment), or segment files
     #[arg(required = true)]
@@ -32,22 +32,24 @@ pub(crate) struct LsArgs {
     common: Common,
 }
 
-const EXAMPLES: &str = "\
-What is shown is what file names, checkpoints, batch headers and indexes say; no record is read.
+const DETAILS: &str = "\
+What is shown is what file names, checkpoints, batch headers and indexes say; no record is read. Damage that \
+meets the eye is noted, and the exit status is 4. Whether there is other damage, `check` tells.
+
   log end          found in the log itself, never believed from an index
   log start,
   high watermark   as last checkpointed; empty where no checkpoint tells
   first timestamp  of the first batch with records at or behind the log start
   last timestamp   the largest of the last batch
-  max timestamp    the largest of a segment, by its time index if the log confirms it
-  size             of the .log files
-Damage that meets the eye is noted, and the exit status is 4. Whether there is other damage,
-`check` tells.
+  max timestamp    the largest of a segment, by its time index if the log
+                   confirms it
+  size             of the .log files";
 
+const EXAMPLES: &str = "\
 Examples:
-  kfsck ls /data                                    every partition of a log dir
-  kfsck ls -t '__consumer_offsets-*' /data1 /data2  some of two log dirs
-  kfsck ls /data/orders-3                           one partition, segment by segment
+  kfsck ls /data                               every partition of a log dir
+  kfsck ls -t 'orders-*' /data1 /data2         some of two log dirs
+  kfsck ls /data/orders-3                      one partition by segments
   kfsck ls -f json /data | jq -r 'select(.highWatermark < .logEndOffset) | .dir'";
 
 /// Runs `ls`.
@@ -115,6 +117,7 @@ impl List<'_> {
         self.head(dir.path.parent().unwrap_or(Path::new("")));
         let facts = PartitionFacts::read(&dir, checkpoints.as_deref(), policy);
         self.partitions += 1;
+        self.run.seen.files += dir.files_of(segment).count() as u64;
         let out = &mut self.run.output.buffer;
         overview::partition(&mut self.run.reporter, out, &dir.path, dir.name.as_ref(), &facts);
         self.account(&facts.flaws, &facts.unreadable, policy);
@@ -159,6 +162,7 @@ impl List<'_> {
         }
         let dir = PartitionDir::read(parent)?;
         let of_its_state = dir.segments_in(name.state);
+        self.run.seen.files += dir.files_of(Some(base_offset)).count() as u64;
         let files = of_its_state.iter().find(|files| files.base_offset == base_offset).ok_or_else(not_listed)?;
         let next = dir.segments().iter().map(|files| files.base_offset).filter(|next| *next > base_offset).min();
         let policy = self.policy(&dir.path);
@@ -225,6 +229,7 @@ impl List<'_> {
     }
 
     fn finish(mut self) -> Exit {
+        self.run.seen.partitions = Some(self.partitions);
         self.run.seen.segments = self.segments;
         self.run.seen.bytes = self.size_in_bytes;
         if self.segments > 0 || self.partitions > 0 {

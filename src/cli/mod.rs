@@ -36,42 +36,48 @@ struct Arguments {
     command: Command,
 }
 
-const ABOUT: &str = "The fsck for Kafka partition directories: looks into Apache Kafka's files, without broker and JVM";
+const ABOUT: &str = "The fsck for Kafka partition directories: no broker, no JVM";
 
 const EXAMPLES: &str = "\
 Examples:
   kfsck ls /data                               what is in a log dir
-  kfsck dump-log /data/orders-3                every batch of a partition
-  kfsck dump-log -r -n 10 /data/orders-3       its first ten records
+  kfsck dump-log -r -n 10 /data/orders-3       ten records of a partition
   kfsck lookup --timestamp -2h /data/orders-3  the first of the last two hours
-  kfsck check /data                            is the log dir sound?
-  kfsck verify-index /data/orders-3            are its indexes right?
-  kfsck rebuild-index /data/orders-3           what would make them right
-  kfsck truncate-to-hw /data/orders-3          what is above the high watermark
-  kfsck dump-log --help                        windows, filters, formats
+  kfsck check /data                            is it sound?
+  kfsck rebuild-index /data/orders-3           a plan; --apply does it
 
-Only rebuild-index, truncate-to-hw and undo write, and only with --apply.
+Only rebuild-index, truncate-to-hw and undo write, and only with --apply. Exit status: 0 sound, 1 put right, 4 errors \
+were seen, 8 something could not be looked at or was refused, 16 usage.
 
-Exit status: 0 sound, 1 put right, 4 errors were seen, 8 something could not be
-looked at or was refused, 16 usage";
+kfsck COMMAND -h is a summary, kfsck COMMAND --help tells everything.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List partitions, or the segments of one: sizes, offsets, timestamps, epochs
+    /// List partitions, or the segments of one: sizes, offsets, times
+    ///
+    /// With log start, high watermark, log end, first and last timestamp, leader epoch
     Ls(ls::LsArgs),
-    /// Show what is in Kafka's files: batches, records, index entries, snapshots, checkpoints
+    /// Show what is in Kafka's files: batches, records, entries
+    ///
+    /// Batches, records, index entries, producer and metadata snapshots, checkpoints, properties
     DumpLog(Box<dump_log::DumpLogArgs>),
     /// Find a message by offset, by timestamp or by key
     Lookup(lookup::LookupArgs),
+    /// Are these indexes right?
+    ///
     /// Would every lookup through these indexes find what the log holds?
     VerifyIndex(verify_index::VerifyIndexArgs),
+    /// Is this partition, or this log dir, sound?
+    ///
     /// Is this partition, or the whole log dir, sound? And what would a broker make of it?
     Check(check::CheckArgs),
-    /// Make indexes again from the log, as Kafka's own recovery does
+    /// Make indexes again from the log, as Kafka's recovery does
     RebuildIndex(Box<rebuild_index::RebuildIndexArgs>),
-    /// Cut partitions back: to the high watermark, to an offset, to what copies have in common, or only what is unreadable
+    /// Cut partitions back: an unreadable end, or to an offset
+    ///
+    /// To the checkpointed high watermark, to an offset, to what copies have in common, or only what is unreadable at the end
     TruncateToHw(Box<truncate_to_hw::TruncateToHwArgs>),
-    /// Take back what a change has done, also one that was interrupted
+    /// Take back what a change has done, also an interrupted one
     Undo(undo::UndoArgs),
     /// Print the completions of a shell
     #[command(hide = true)]

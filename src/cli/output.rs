@@ -28,6 +28,16 @@ impl Output {
         if self.buffer.len() < ENOUGH_TO_WRITE { Ok(()) } else { self.flush() }
     }
 
+    /// Writes `lines` behind what has gathered, or gathers them too where there are few; they are empty afterwards.
+    pub(crate) fn pass(&mut self, lines: &mut Vec<u8>) -> io::Result<()> {
+        if lines.len() < ENOUGH_TO_WRITE {
+            self.buffer.append(lines);
+            return self.drain();
+        }
+        self.flush()?;
+        write_out(lines)
+    }
+
     /// Writes everything.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         write_out(&mut self.buffer)

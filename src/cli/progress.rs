@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ProgressArg {
     /// When a bar shows how far it is: auto is on a terminal, but for -q; it is never shown with JSON
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto, hide_short_help = true)]
     progress: When,
 }
 

@@ -1,28 +1,36 @@
 //! `kfsck rebuild-index`: indexes as Kafka's own recovery writes them, made from the log again.
 
-use std::path::{Path, PathBuf};
+mod tasks;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 use clap::{Args, ValueEnum};
 
 use super::change::{Change, ChangeArgs, Outcome};
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
+use super::jobs::JobsArg;
+use super::progress::{Progress, ProgressArg};
 use super::signals;
 use super::values::parse_size;
-use crate::check::{Depth, Setting, Severity};
-use crate::format::Offset;
-use crate::format::file_name::{FileKind, FileName, FileState};
+use crate::check::Severity;
+use crate::check::segment::Worker;
+use crate::format::compression::DEFAULT_LIMIT;
+use crate::format::file_name::FileKind;
 use crate::repair::RepairError;
-use crate::repair::rebuild::{self, Rebuild, RebuildOptions, Rebuilder};
+use crate::repair::rebuild::{self, MOST_BYTES_A_PLAN, Planner, Rebuild, RebuildOptions};
 use crate::report::change::{self, PlanWords};
-use crate::store::expand::{Target, expand};
-use crate::store::partition::PartitionDir;
+use crate::report::reporter::Format;
+use crate::report::row::path_text;
 use crate::store::write::Disk;
-use crate::store::{ReadPolicy, StoreError};
+use tasks::{Answer, Targets, Unit};
 
 /// Arguments of `rebuild-index`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct RebuildIndexArgs {
     /// Partition directories, log dirs (with -t for some of their partitions), or files of segments
     #[arg(required = true)]
@@ -37,15 +45,21 @@ pub(crate) struct RebuildIndexArgs {
     only: Vec<Kind>,
 
     /// `index.interval.bytes` of the topic: how many bytes of log there are at least between two entries
-    #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = interval)]
+    #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = interval, hide_short_help = true)]
     index_interval_bytes: u32,
 
     /// `segment.index.bytes` of the topic: how large an index may become
-    #[arg(long, value_name = "BYTES", default_value = "10485760", value_parser = interval)]
+    #[arg(long, value_name = "BYTES", default_value = "10485760", value_parser = interval, hide_short_help = true)]
     segment_index_bytes: u32,
 
     #[command(flatten)]
     change: ChangeArgs,
+
+    #[command(flatten)]
+    jobs: JobsArg,
+
+    #[command(flatten)]
+    progress: ProgressArg,
 
     #[command(flatten)]
     common: Common,
@@ -58,23 +72,25 @@ enum Kind {
     Txnindex,
 }
 
+const DETAILS: &str = "\
+Made again are offset, time and transaction indexes, byte for byte as Kafka's own recovery writes them; by \
+default only those that are wrong or missing. Each log is read once, several at the same time, and never changed. Where one is \
+damaged its indexes end, and the plan says which offsets stay out of their reach.
+
+Without --apply the plan is printed and nothing is touched. With it the lock on the log dir is held, so that no \
+broker starts meanwhile; what was there before is kept in the partition, in a directory .kfsck-undo-<time>, and \
+can be brought back with `kfsck undo`. A partition with more than 64 MiB of new indexes is done in several \
+plans, one after the other.
+
+Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done and nothing is left, 8 refused or \
+taken back: a broker is running, a file has changed meanwhile, no space.";
+
 const EXAMPLES: &str = "\
-Made again are offset, time and transaction indexes, byte for byte as Kafka's own recovery writes
-them; by default only those that are wrong or missing. The log is read once and never changed. Where
-it is damaged its indexes end, and the plan says which offsets stay out of their reach.
-
-Without --apply the plan is printed and nothing is touched. With it the lock on the log dir is held,
-so that no broker starts meanwhile; what was there before is kept in the partition, in a directory
-.kfsck-undo-<time>, and can be brought back with `kfsck undo`. A partition with more than 64 MiB of
-new indexes is done in several plans, one after the other.
-
-Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done and nothing is left,
-8 refused or taken back: a broker is running, a file has changed meanwhile, no space.
-
 Examples:
-  kfsck rebuild-index /data/orders-3                          what would be done
-  kfsck rebuild-index --apply /data/orders-3                  do it
-  kfsck rebuild-index --apply --expect 1f0c… /data/orders-3   only if the plan is still that one
+  kfsck rebuild-index /data/orders-3           what would be done
+  kfsck rebuild-index --apply /data/orders-3   do it
+  kfsck rebuild-index --apply --expect 1f0c91aa2b3c4d5e /data/orders-3
+                                               only if the plan is still that one
   kfsck rebuild-index --all --only timeindex -t 'orders-*' /data";
 
 fn interval(text: &str) -> Result<u32, String> {
@@ -84,6 +100,11 @@ fn interval(text: &str) -> Result<u32, String> {
 
 /// Runs `rebuild-index`.
 pub(crate) fn run(args: &RebuildIndexArgs) -> Exit {
+    run_with(args, MOST_BYTES_A_PLAN)
+}
+
+/// The same with another bound for a plan, in bytes of new files.
+fn run_with(args: &RebuildIndexArgs, most_bytes_a_plan: u64) -> Exit {
     let kind = |kind: &Kind| match kind {
         Kind::Index => FileKind::OffsetIndex,
         Kind::Timeindex => FileKind::TimeIndex,
@@ -93,127 +114,146 @@ pub(crate) fn run(args: &RebuildIndexArgs) -> Exit {
         all: args.all,
         index_interval_bytes: args.index_interval_bytes,
         segment_index_bytes: args.segment_index_bytes,
+        most_bytes_a_plan,
         ..RebuildOptions::default()
     };
     if !args.only.is_empty() {
         options.kinds = args.only.iter().map(kind).collect();
     }
-    let mut work = Work {
-        args,
-        options,
-        run: Run::start(&args.common, rebuild::ACTION),
-        change: Change::new(&args.change),
-        planned: false,
-        done: false,
-        left: false,
-    };
-    for path in &args.paths {
-        (work.done, work.left) = (false, false);
-        for target in expand(&[path], &args.common.selection()) {
-            if signals::is_stopped() {
-                work.run.interrupted();
-                return work.run.finish();
-            }
-            let worked = match target {
-                Ok(Target::Partition(target)) => work.partition(&target.path, target.segment),
-                Ok(Target::File { path, name }) => work.file(&path, name),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = worked {
-                work.run.refused(&error.to_string(), error.hint().as_deref());
-            }
-            if let Err(error) = work.run.output.flush() {
-                work.run.cannot_write(&error);
-                return work.run.finish();
-            }
-        }
-        if work.planned {
-            work.run.remark("nothing was touched: --apply does it".to_owned());
-        }
-        match (work.left, work.done) {
-            (true, _) => work.run.errors_left(),
-            (false, true) => work.run.corrected(),
-            (false, false) => {}
-        }
+    let mut run = Run::start(&args.common, rebuild::ACTION);
+    let mut change = Change::new(&args.change);
+    let targets = Targets::new(args, &options, &mut change, &mut run);
+    let is_json = run.reporter.format() == Format::Json;
+    if args.progress.is_wanted(is_json, args.common.is_quiet()) {
+        change.progress = Progress::start(|| targets.size_in_bytes());
     }
-    work.run.finish()
+    let progress = change.progress.clone();
+    let jobs = args.jobs.jobs();
+    let threads = jobs.count().get();
+    let mut work = Work { run, change, marks: vec![Marks::default(); args.paths.len()], is_planned: false };
+    // One thread draws and hands out the tasks, this one makes plans of the results in order, and carries them out: a
+    // partition is changed while the next is being looked at. The channel holds few, so that nobody runs far ahead.
+    let (sender, results) = mpsc::sync_channel(1);
+    thread::scope(|scope| {
+        let tasks = targets.tasks();
+        scope.spawn(move || {
+            jobs.run(
+                tasks,
+                || Worker::one_of(threads, DEFAULT_LIMIT),
+                |worker, task| task.done(worker, &progress),
+                |outcome| match sender.send(outcome) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                },
+            )
+        });
+        work.all(results);
+    });
+    work.finish()
 }
 
-struct Work<'a> {
-    args: &'a RebuildIndexArgs,
-    options: RebuildOptions,
-    run: Run,
-    change: Change<'a>,
-    /// Whether a plan was shown that can be done.
-    planned: bool,
-    /// Whether something was done to the path.
+/// What is to be said of a path in the end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    /// Whether something was done.
     done: bool,
     /// Whether errors are left there, or there is something to do.
     left: bool,
 }
 
+/// What plans are made and carried out by.
+struct Work<'a> {
+    run: Run,
+    change: Change<'a>,
+    /// By path.
+    marks: Vec<Marks>,
+    /// Whether a plan was shown that can be done.
+    is_planned: bool,
+}
+
 impl Work<'_> {
-    /// A file that was named itself: the segment that it belongs to.
-    fn file(&mut self, path: &Path, name: Option<FileName>) -> Result<(), RepairError> {
-        let segment = name.filter(|name| name.kind.is_segment_file() && name.state == FileState::Live);
-        let base_offset = segment.and_then(|name| name.base_offset).ok_or_else(|| StoreError::NothingSelected {
-            path: path.to_owned(),
-            wanted: "indexes are made again for segments, and this is a file of another kind".to_owned(),
-            instead: Some("give the partition's directory, or a .log file in it".to_owned()),
-        })?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.partition(parent, Some(base_offset))
+    /// Takes all results, in order.
+    fn all(&mut self, results: Receiver<Answer>) {
+        while let Ok(outcome) = results.recv() {
+            match outcome {
+                Answer::Begin(unit) => {
+                    self.change.progress.at(|| path_text(&unit.place.path));
+                    if let Err(error) = self.partition(&unit, &results) {
+                        self.refused(&error);
+                    }
+                }
+                Answer::Failed(error) => self.refused(&error),
+                // Of a partition that was given up.
+                Answer::Looked(_) | Answer::End => {}
+            }
+            let progress = self.change.progress.clone();
+            if let Err(error) = progress.aside(|| self.run.output.flush()) {
+                self.run.cannot_write(&error);
+                return;
+            }
+        }
     }
 
-    fn partition(&mut self, path: &Path, segment: Option<Offset>) -> Result<(), RepairError> {
-        let place = self.change.open(&mut self.run, path)?;
-        let dir = PartitionDir::read(&place.path)?;
-        let setting = Setting {
-            policy: ReadPolicy { mode: self.args.common.io_mode(), may_change: place.is_live },
-            depth: Depth::Checksums,
-            clean_shutdown: place.clean_shutdown,
-        };
-        let options = RebuildOptions { segment, ..self.options.clone() };
-        let mut rebuilder =
-            Rebuilder::new(&dir, place.log_start_offset(&dir), &options, setting, Some(signals::stop()));
+    fn refused(&mut self, error: &RepairError) {
+        self.change.progress.aside(|| self.run.refused(&error.to_string(), error.hint().as_deref()));
+    }
+
+    /// Takes what was seen of the segments of one partition, and changes it.
+    fn partition(&mut self, unit: &Unit, results: &Receiver<Answer>) -> Result<(), RepairError> {
+        let mut planner = Planner::new(&unit.partition, unit.place.log_start_offset(&unit.partition.dir));
         let mut errors_left = 0;
-        while let Some(part) = rebuilder.next_part(&Disk)? {
-            self.account(&part);
+        loop {
+            let (part, is_last) = match results.recv() {
+                Ok(Answer::Looked(looked)) => (planner.take(*looked)?, false),
+                Ok(Answer::End) => (Some(planner.rest()), true),
+                // The user has stopped it: what was not seen to its end is not changed.
+                Ok(Answer::Begin(_) | Answer::Failed(_)) | Err(_) => return Ok(()),
+            };
+            let Some(part) = part else { continue };
             errors_left += part.left.count(Severity::Error);
-            if part.stopped {
-                self.run.interrupted();
+            if !self.part(unit, &part) || is_last {
                 break;
-            }
-            if part.plan.steps.is_empty() && part.remarks.is_empty() {
-                continue;
-            }
-            let why: Vec<String> = part.why.iter().map(change::why).collect();
-            let remarks: Vec<String> = part.remarks.iter().map(change::remark).collect();
-            let words = PlanWords { why: &why, remarks: &remarks, ..PlanWords::default() };
-            let mut verify = || rebuild::verify(&Disk, &part.plan);
-            match self.change.carry_out(&mut self.run, &place, &part.plan, words, &mut verify) {
-                Outcome::Planned => {
-                    self.planned |= !part.plan.steps.is_empty();
-                    self.left |= self.planned;
-                }
-                Outcome::Applied => self.done = true,
-                Outcome::Refused => {
-                    self.left = true;
-                    break;
-                }
             }
         }
         if errors_left > 0 {
-            self.left = true;
+            self.marks[unit.at_path].left = true;
             self.run.seen.errors += errors_left;
-            self.run.remark(format!("{}: errors are left that were not to be mended here", path.display()));
+            let words = format!("{}: errors are left that were not to be mended here", unit.given.display());
+            self.change.progress.aside(|| self.run.remark(words));
         }
         Ok(())
     }
 
+    /// Shows what is to be done, and does it; whether there may be more.
+    fn part(&mut self, unit: &Unit, part: &Rebuild) -> bool {
+        self.account(part);
+        if part.stopped {
+            return false;
+        }
+        if part.is_silent() {
+            return true;
+        }
+        let why: Vec<String> = part.why.iter().map(change::why).collect();
+        let remarks: Vec<String> = part.remarks.iter().map(change::remark).collect();
+        let words = PlanWords { why: &why, remarks: &remarks, ..PlanWords::default() };
+        let mut verify = || rebuild::verify(&Disk, &part.plan);
+        let outcome = self.change.carry_out(&mut self.run, &unit.place, &part.plan, words, &mut verify);
+        let marks = &mut self.marks[unit.at_path];
+        match outcome {
+            Outcome::Planned => {
+                let is_something = !part.plan.steps.is_empty();
+                marks.left |= is_something;
+                self.is_planned |= is_something;
+            }
+            Outcome::Applied => marks.done = true,
+            Outcome::Refused => marks.left = true,
+        }
+        outcome != Outcome::Refused
+    }
+
     fn account(&mut self, part: &Rebuild) {
         for error in &part.unreadable {
-            self.run.failed(error);
+            self.change.progress.aside(|| self.run.failed(error));
         }
         let seen = &mut self.run.seen;
         seen.files += part.segments;
@@ -221,5 +261,66 @@ impl Work<'_> {
         seen.batches += part.batches;
         seen.records += part.records;
         seen.bytes += part.bytes;
+    }
+
+    fn finish(mut self) -> Exit {
+        self.change.progress.finish();
+        if signals::is_stopped() {
+            self.run.interrupted();
+        }
+        if self.is_planned {
+            self.run.remark("nothing was touched: --apply does it".to_owned());
+        }
+        for marks in &self.marks {
+            match (marks.left, marks.done) {
+                (true, _) => self.run.errors_left(),
+                (false, true) => self.run.corrected(),
+                (false, false) => {}
+            }
+        }
+        self.run.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::fs;
+    use std::path::Path;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RebuildIndexArgs,
+    }
+
+    fn names(path: &Path) -> Vec<String> {
+        let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_partition_with_many_new_indexes_is_done_in_several_plans_each_with_undo_data() {
+        let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/real/4.4.0/transactions/log-dir/txn-mixed-0");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("txn-mixed-0");
+        fs::create_dir(&path).unwrap();
+        for name in names(&real).iter().filter(|name| !name.ends_with("index")) {
+            fs::write(path.join(name), fs::read(real.join(name)).unwrap()).unwrap();
+        }
+        let before = names(&path);
+        let logs = before.iter().filter(|name| name.ends_with(".log")).count();
+        let words = ["rebuild-index", "--apply", "--jobs", "2", path.to_str().unwrap()];
+        let status = run_with(&Line::parse_from(words).args, 1).status();
+        assert_eq!(status, 1);
+        let plans = names(&path).iter().filter(|name| name.starts_with(".kfsck-undo-")).count();
+        assert!(logs > 1 && plans == logs, "{plans} plans for {logs} segments");
+        let indexes = names(&path).iter().filter(|name| name.ends_with(".timeindex")).count();
+        assert_eq!(indexes, logs);
+        let words = ["rebuild-index", path.to_str().unwrap()];
+        assert_eq!(run_with(&Line::parse_from(words).args, 1).status(), 0);
     }
 }

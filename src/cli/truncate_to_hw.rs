@@ -1,56 +1,63 @@
 //! `kfsck truncate-to-hw`: a partition is cut back, to its high watermark or just behind what can be read.
 
 mod offsets;
+mod planning;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use jiff::Timestamp;
 
 use super::change::{Change, ChangeArgs, Outcome, Place};
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
+use super::jobs::JobsArg;
+use super::progress::{Progress, ProgressArg};
 use super::signals;
 use crate::check::Finding;
 use crate::format::Offset;
-use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileKind};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState};
 use crate::repair::RepairError;
-use crate::repair::divergence::{Agreement, Copy, DivergenceError, agreement, is_another_copy};
-use crate::repair::truncate::verify::{self, Before};
-use crate::repair::truncate::{self, Around, To, TruncateError, Truncation};
-use crate::report::change::PlanWords;
+use crate::repair::divergence::DivergenceError;
+use crate::repair::truncate::{self, To, TruncateError, Truncation};
+use crate::report::change::{self, PlanWords, note};
 use crate::report::cut::{self, TargetFrom};
 use crate::report::findings::{self, AtStart, Subject};
 use crate::report::reporter::Format;
 use crate::report::row::{Field, Value, path_text};
-use crate::scan::checkpoints::{Checkpointed, Checkpoints};
+use crate::scan::checkpoints::Checkpoints;
+use crate::store::StoreError;
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::log_dir::{Directory, identify};
 use crate::store::partition::{PartitionDir, PartitionName};
 use crate::store::write::Disk;
-use crate::store::{ReadPolicy, StoreError};
 use offsets::OffsetsFile;
+use planning::{Cutting, Planned, Replica, Task, Workshop};
 
 /// Arguments of `truncate-to-hw`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct TruncateToHwArgs {
     /// Partition directories, or log dirs (with -t, --all-partitions or --offsets)
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
-    /// Where to cut: hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET
-    /// is the log end to be
-    #[arg(long, value_name = "hw|intact-end|OFFSET", default_value = "hw", value_parser = parse_to)]
+    /// Where to cut: hw, intact-end or an offset
+    ///
+    /// hw is the checkpointed high watermark, intact-end is behind the last batch that can be read, OFFSET is the log end
+    /// to be
+    #[arg(long, value_name = "WHERE", default_value = "hw", value_parser = parse_to, allow_hyphen_values = true)]
     to: To,
 
-    /// Cut each partition at its own offset: FILE has lines `TOPIC-PARTITION OFFSET`
+    /// Cut each partition at its own offset, by lines `TOPIC-PARTITION OFFSET`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "replicas"])]
     offsets: Option<PathBuf>,
 
-    /// Cut where this copy of the partition, taken to be in sync, ends or has other records (repeatable; a partition's
-    /// directory or a log dir)
+    /// Cut where this copy ends or has other records (repeatable)
+    ///
+    /// A partition's directory or a log dir; the copy is taken to be in sync
     #[arg(long = "replica", value_name = "DIR", conflicts_with = "to")]
     replicas: Vec<PathBuf>,
 
@@ -58,7 +65,7 @@ pub(crate) struct TruncateToHwArgs {
     #[arg(long)]
     all_partitions: bool,
 
-    /// Go through with it although bytes of logs are lost, but for the undo data
+    /// Do it although bytes of logs are lost, but for the undo data
     #[arg(long, requires = "apply")]
     allow_data_loss: bool,
 
@@ -66,33 +73,44 @@ pub(crate) struct TruncateToHwArgs {
     change: ChangeArgs,
 
     #[command(flatten)]
+    jobs: JobsArg,
+
+    #[command(flatten)]
+    progress: ProgressArg,
+
+    #[command(flatten)]
     common: Common,
 }
 
+impl TruncateToHwArgs {
+    /// Whether a cut may be made: what is lost must be meant.
+    fn allows(&self, cut: &Truncation) -> bool {
+        self.allow_data_loss || cut.plan.loses.is_nothing()
+    }
+}
+
+const DETAILS: &str = "\
+Unreadable bytes behind the target always go too: with --to intact-end they are all that goes, which is the \
+repair of a log whose end is torn or full of zeros. A batch goes as a whole, so the log may end before the \
+target. What is left is what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader epochs, and \
+the log dir's checkpoints.
+
+Without --apply it is only told what would be lost. With --apply --allow-data-loss the lock on the log dir is \
+held, so that no broker starts meanwhile; what was there is kept in the partition, in a directory \
+.kfsck-undo-<time>. `kfsck undo` brings it back, and dump-log and lookup read in that directory what was cut off. \
+Afterwards the partition is checked.
+
+Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done, 8 refused: a broker is running, \
+damage before the target, no high watermark known, a directory that is not in use, the metadata log of KRaft.";
+
 const EXAMPLES: &str = "\
-Unreadable bytes behind the target always go too: with --to intact-end they are
-all that goes, which is the repair of a log whose end is torn or full of zeros.
-A batch goes as a whole, so the log may end before the target. What is left is
-what Kafka's own truncation leaves: logs, indexes, producer snapshot, leader
-epochs, and the log dir's checkpoints.
-
-Without --apply it is only told what would be lost. With --apply
---allow-data-loss the lock on the log dir is held, so that no broker starts
-meanwhile; what was there is kept in the partition, in a directory
-.kfsck-undo-<time>. `kfsck undo` brings it back, and dump-log and lookup read in
-that directory what was cut off. Afterwards the partition is checked.
-
-Exit status: 0 nothing to do, 4 there is (dry run) or errors are left, 1 done,
-8 refused: a broker is running, damage before the target, no high watermark
-known, a directory that is not in use, the metadata log of KRaft.
-
 Examples:
-  kfsck truncate-to-hw --to intact-end /data/orders-3           what is unreadable at the end
+  kfsck truncate-to-hw --to intact-end /data/orders-3   an unreadable end
   kfsck truncate-to-hw --to intact-end --apply --allow-data-loss /data/orders-3
-  kfsck truncate-to-hw /data/orders-3                           what lies behind the high watermark
-  kfsck truncate-to-hw --to 4711 /data/orders-3                 offsets from 4711 on
+  kfsck truncate-to-hw /data/orders-3                   to the high watermark
+  kfsck truncate-to-hw --to 4711 /data/orders-3         offsets from 4711 on
   kfsck truncate-to-hw --replica /mnt/b2 --replica /mnt/b3 -t 'orders-*' /data
-  kfsck truncate-to-hw --offsets ends.txt /data                 lines like `orders-3 4711`";
+  kfsck truncate-to-hw --offsets ends.txt /data         one each: orders-3 4711";
 
 fn parse_to(text: &str) -> Result<To, String> {
     match text {
@@ -107,45 +125,41 @@ fn parse_to(text: &str) -> Result<To, String> {
 
 /// Runs `truncate-to-hw`.
 pub(crate) fn run(args: &TruncateToHwArgs) -> Exit {
+    let mut run = Run::start(&args.common, truncate::ACTION);
+    if args.common.selection().segment.is_some() {
+        run.misused("--segment does not go with a cut", Some("a partition is cut as a whole: --to OFFSET"));
+        return run.finish();
+    }
+    let offsets = match args.offsets.as_deref().map(OffsetsFile::read).transpose() {
+        Ok(offsets) => offsets,
+        Err(why) => {
+            run.misused(&why, Some("a line is TOPIC-PARTITION OFFSET: orders-3 4711"));
+            return run.finish();
+        }
+    };
     let mut work = Work {
         args,
-        run: Run::start(&args.common, truncate::ACTION),
+        run,
         change: Change::new(&args.change),
-        offsets: None,
-        checkpoints: None,
+        offsets: offsets.as_ref(),
         found: HashSet::new(),
+        progress: Progress::default(),
         has_said: false,
-        done: false,
-        left: false,
+        planned_loss: None,
+        came_of: vec![CameOf::default(); args.paths.len()],
     };
-    if args.common.selection().segment.is_some() {
-        work.run.misused("--segment does not go with a cut", Some("a partition is cut as a whole: --to OFFSET"));
-        return work.run.finish();
+    let tasks = work.tasks();
+    let is_json = work.run.reporter.format() == Format::Json;
+    if args.progress.is_wanted(is_json, args.common.is_quiet()) {
+        work.progress = Progress::start(|| work.size_in_bytes(&tasks));
     }
-    if let Some(path) = &args.offsets {
-        match OffsetsFile::read(path) {
-            Ok(offsets) => work.offsets = Some(offsets),
-            Err(why) => {
-                work.run.misused(&why, Some("a line is TOPIC-PARTITION OFFSET: orders-3 4711"));
-                return work.run.finish();
-            }
-        }
-    }
-    for path in &args.paths {
-        (work.done, work.left) = (false, false);
-        work.path(path);
-        match (work.left, work.done) {
-            (true, _) => work.run.errors_left(),
-            (false, true) => work.run.corrected(),
-            (false, false) => {}
-        }
-        if signals::is_stopped() {
-            work.run.interrupted();
-            return work.run.finish();
-        }
-    }
-    work.not_found();
-    work.run.finish()
+    let replicas = args.replicas.iter().map(|given| work.replica(given)).collect();
+    let workshop = Workshop { args, offsets: work.offsets, replicas, progress: work.progress.clone() };
+    // Several are looked at at once, and changed one after the other: they share the checkpoints.
+    let jobs = args.jobs.jobs();
+    let _ = jobs.run(tasks.into_iter(), || (), |(), task| workshop.work(task), |planned| work.take(planned));
+    work.progress.finish();
+    work.finish()
 }
 
 /// Why a partition is not cut.
@@ -178,55 +192,80 @@ impl From<TruncateError> for Refusal {
     }
 }
 
-struct Work<'a> {
-    args: &'a TruncateToHwArgs,
-    run: Run,
-    change: Change<'a>,
-    offsets: Option<OffsetsFile>,
-    /// Those of the log dir that was looked at last, as long as nothing was changed in it.
-    checkpoints: Option<(PathBuf, Checkpoints)>,
-    /// The partitions of the file with offsets that were found.
-    found: HashSet<String>,
-    /// Whether it was said what a cut is.
-    has_said: bool,
-    /// Whether something was done to the path.
+/// What has come of a path that was given.
+#[derive(Clone, Copy, Default)]
+struct CameOf {
+    /// Whether something was done.
     done: bool,
     /// Whether errors are left there, or there is something to do.
     left: bool,
 }
 
+struct Work<'a> {
+    args: &'a TruncateToHwArgs,
+    run: Run,
+    change: Change<'a>,
+    offsets: Option<&'a OffsetsFile>,
+    /// The partitions of the file with offsets that were found.
+    found: HashSet<String>,
+    progress: Progress,
+    /// Whether it was said what a cut is.
+    has_said: bool,
+    /// Whether a plan that was shown, and can be done, loses anything.
+    planned_loss: Option<bool>,
+    /// What has come of each path.
+    came_of: Vec<CameOf>,
+}
+
 impl Work<'_> {
-    fn path(&mut self, path: &Path) {
-        let is_log_dir = matches!(identify(path), Ok(Directory::LogDir(_)));
-        let is_narrowed = self.args.all_partitions || self.args.common.is_narrowed() || self.offsets.is_some();
-        if is_log_dir && !is_narrowed {
-            let why = format!("{} is a log dir with all its partitions", path.display());
-            self.run.misused(&why, Some("say which ones are meant: -t GLOB, or --all-partitions"));
-            return;
+    /// All partitions that are meant, in order, each once. Those that may be changed are locked from now on.
+    fn tasks(&mut self) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        let mut seen = HashSet::new();
+        let mut checkpoints = HashMap::new();
+        for (given, path) in self.args.paths.iter().enumerate() {
+            let is_log_dir = matches!(identify(path), Ok(Directory::LogDir(_)));
+            let is_narrowed = self.args.all_partitions || self.args.common.is_narrowed() || self.offsets.is_some();
+            if is_log_dir && !is_narrowed {
+                let why = format!("{} is a log dir with all its partitions", path.display());
+                self.run.misused(&why, Some("say which ones are meant: -t GLOB, or --all-partitions"));
+                continue;
+            }
+            for target in expand(&[path], &self.args.common.selection()) {
+                let place = match target {
+                    Ok(Target::Partition(target)) if is_log_dir && !self.is_meant(&target) => continue,
+                    Ok(Target::Partition(target)) => {
+                        let path = target.path.canonicalize().unwrap_or_else(|_| target.path.clone());
+                        if !seen.insert(path) {
+                            continue;
+                        }
+                        self.place(&target.path)
+                    }
+                    Ok(Target::File { path, .. }) => Err(StoreError::NothingSelected {
+                        path,
+                        wanted: "partitions are cut as a whole, and this is a file".to_owned(),
+                        instead: Some("give the partition's directory".to_owned()),
+                    }
+                    .into()),
+                    Err(error) => Err(error.into()),
+                };
+                let log_dir = place.as_ref().ok().and_then(|place| place.log_dir.clone());
+                let checkpoints = log_dir.map(|log_dir| {
+                    let read = || Arc::new(Checkpoints::read(&log_dir));
+                    Arc::clone(checkpoints.entry(log_dir.clone()).or_insert_with(read))
+                });
+                tasks.push(Task { given, place, checkpoints });
+            }
         }
-        for target in expand(&[path], &self.args.common.selection()) {
-            if signals::is_stopped() {
-                return;
-            }
-            let done = match target {
-                Ok(Target::Partition(target)) if is_log_dir && !self.is_meant(&target) => Ok(()),
-                Ok(Target::Partition(target)) => self.partition(&target.path),
-                Ok(Target::File { path, .. }) => Err(StoreError::NothingSelected {
-                    path,
-                    wanted: "partitions are cut as a whole, and this is a file".to_owned(),
-                    instead: Some("give the partition's directory".to_owned()),
-                }
-                .into()),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(refusal) = done {
-                self.run.refused(&refusal.why, refusal.hint.as_deref());
-            }
-            if let Err(error) = self.run.output.flush() {
-                self.run.cannot_write(&error);
-                return;
-            }
-        }
+        tasks
+    }
+
+    /// A partition that may be cut.
+    fn place(&mut self, path: &Path) -> Result<Place, Refusal> {
+        let place = self.change.open(&mut self.run, path)?;
+        let name = PartitionName::of_directory(&place.path);
+        self.found.extend(name.as_ref().map(PartitionName::topic_partition));
+        Ok(place)
     }
 
     /// Whether a partition of a log dir is one of those to cut. What nobody uses, and the metadata log, are not.
@@ -245,114 +284,105 @@ impl Work<'_> {
         !is_left_alone
     }
 
-    /// Tells which lines of the file with offsets have no partition.
-    fn not_found(&mut self) {
-        let Some(offsets) = &self.offsets else { return };
-        let lost: Vec<_> = offsets.names().filter(|name| !self.found.contains(*name)).map(str::to_owned).collect();
-        for name in lost {
-            let why = format!("{name} of the file with offsets is in none of the paths");
-            self.run.refused(&why, Some("nothing was done about it"));
-        }
+    fn replica(&mut self, given: &Path) -> Replica {
+        let is_live = match identify(given) {
+            Ok(Directory::LogDir(log_dir)) => self.run.broker_runs_in(&log_dir.path),
+            _ => self.run.broker_runs_on(given),
+        };
+        Replica { given: given.to_owned(), is_live }
     }
 
-    fn partition(&mut self, path: &Path) -> Result<(), Refusal> {
-        let place = self.change.open(&mut self.run, path)?;
-        let dir = PartitionDir::read(&place.path)?;
-        truncate::refuse_what_is_not_to_be_cut(&dir)?;
-        let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change: place.is_live };
-        let around = Around {
-            checkpointed: self.checkpointed(&place, dir.name.as_ref())?,
-            log_dir: place.log_dir.clone(),
-            policy,
-            now_ms: Timestamp::now().as_millisecond(),
-            stop: Some(signals::stop()),
+    /// How many bytes of logs there are to look at: twice where something is to be applied.
+    fn size_in_bytes(&self, tasks: &[Task]) -> u64 {
+        let listed = tasks.iter().filter_map(|task| PartitionDir::read(&task.place.as_ref().ok()?.path).ok());
+        let size = |dir: PartitionDir| -> u64 {
+            dir.segments().iter().map(|segment| segment.size_in_bytes().unwrap_or(0)).sum()
         };
-        let agreed = match self.args.replicas.is_empty() {
-            true => None,
-            false => Some(self.agreement(&dir, policy)?),
-        };
-        let (to, from) = match (&agreed, &self.offsets) {
-            (Some(agreed), _) => (To::Offset(agreed.target), TargetFrom::Replicas(agreed)),
-            (None, Some(offsets)) => {
-                let name = dir.name.as_ref().map(PartitionName::topic_partition).unwrap_or_default();
-                let offset = offsets.get(&name).ok_or_else(|| Refusal {
-                    why: format!("the file with offsets has no line for {}", path.display()),
-                    hint: None,
-                    damaged: None,
-                })?;
-                self.found.insert(name);
-                (To::Offset(offset), TargetFrom::OffsetsFile)
+        let once: u64 = listed.map(size).sum();
+        once * if self.args.change.apply { 2 } else { 1 }
+    }
+
+    /// Tells what was planned for a partition, and does it.
+    fn take(&mut self, planned: Planned) -> ControlFlow<()> {
+        if signals::is_stopped() {
+            return ControlFlow::Break(());
+        }
+        let progress = self.progress.clone();
+        progress.at(|| planned.place.as_ref().map(|place| path_text(&place.path)).unwrap_or_default());
+        progress.aside(|| {
+            let given = planned.given;
+            self.run.seen.files += planned.seen.segments;
+            self.run.seen.segments += planned.seen.segments;
+            self.run.seen.bytes += planned.seen.bytes;
+            if let Some(place) = &planned.place {
+                self.tell(place, &planned.in_the_way, given);
             }
-            (None, None) => match self.args.to {
-                To::HighWatermark => (self.args.to, TargetFrom::HighWatermark),
-                To::IntactEnd => (self.args.to, TargetFrom::IntactEnd),
-                To::Offset(_) => (self.args.to, TargetFrom::Offset),
-            },
-        };
-        match truncate::plan(&Disk, &dir, &around, to) {
-            Ok(cut) => self.cut(&place, &dir, &around, &cut, from),
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                if let Some(damaged) = &refusal.damaged {
-                    self.tell_damage(&place, damaged, &around)?;
+            let done = match (planned.cutting, &planned.place) {
+                (Ok(cutting), Some(place)) => self.cut(place, *cutting, given),
+                (Ok(_), None) => Ok(()),
+                (Err(refusal), _) => Err(refusal),
+            };
+            // What was found comes before why nothing is done about it.
+            let flushed = self.run.output.flush();
+            if let Err(refusal) = done {
+                self.run.refused(&refusal.why, refusal.hint.as_deref());
+            }
+            match flushed {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    self.run.cannot_write(&error);
+                    ControlFlow::Break(())
                 }
-                Err(refusal)
+            }
+        })
+    }
+
+    /// Tells what was not found, and what has come of everything.
+    fn finish(mut self) -> Exit {
+        for came_of in &self.came_of {
+            match (came_of.left, came_of.done) {
+                (true, _) => self.run.errors_left(),
+                (false, true) => self.run.corrected(),
+                (false, false) => {}
             }
         }
-    }
-
-    /// What the checkpoints of the log dir say about the partition.
-    fn checkpointed(&mut self, place: &Place, name: Option<&PartitionName>) -> Result<Checkpointed, Refusal> {
-        let (Some(log_dir), Some(name)) = (&place.log_dir, name) else { return Ok(Checkpointed::default()) };
-        if self.checkpoints.as_ref().is_none_or(|(of, _)| of != log_dir) {
-            self.checkpoints = Some((log_dir.clone(), Checkpoints::read(log_dir)));
+        if signals::is_stopped() {
+            self.run.interrupted();
+            return self.run.finish();
         }
-        let Some((_, checkpoints)) = &self.checkpoints else { return Ok(Checkpointed::default()) };
-        if let Some(error) = checkpoints.unreadable.first() {
-            return Err(Refusal { why: error.to_string(), hint: error.hint(), damaged: None });
+        // A program that reads JSON lines knows how to go on.
+        if let Some(loses) = self.planned_loss.filter(|_| self.run.reporter.format() != Format::Json) {
+            let allow = if loses { " --allow-data-loss" } else { "" };
+            self.run.remark(format!("nothing was touched; to do it: --apply{allow}"));
         }
-        let replication = FileKind::ReplicationOffsetCheckpoint.fixed_name().unwrap_or_default();
-        let by_high_watermark =
-            matches!(self.args.to, To::HighWatermark) && self.args.replicas.is_empty() && self.offsets.is_none();
-        let garbled = checkpoints.damaged.iter().find(|(path, _)| path.ends_with(replication));
-        if let Some((path, error)) = garbled.filter(|_| by_high_watermark) {
-            return Err(TruncateError::BadFile { path: path.clone(), why: error.to_string() }.into());
+        for name in self.offsets.iter().flat_map(|offsets| offsets.names()) {
+            if !self.found.contains(name) {
+                let why = format!("{name} of the file with offsets is not among the partitions given");
+                self.run.refused(&why, Some("nothing was done about it"));
+            }
         }
-        Ok(checkpoints.of(name))
-    }
-
-    /// How far the copies that were given agree with the partition.
-    fn agreement(&mut self, dir: &PartitionDir, policy: ReadPolicy) -> Result<Agreement, Refusal> {
-        let own = Copy::read(dir, policy, Some(signals::stop()))?;
-        let mut others = Vec::new();
-        for given in &self.args.replicas {
-            let copy = copy_in(given, dir.name.as_ref())?;
-            is_another_copy(dir, &copy)?;
-            let policy = ReadPolicy { may_change: self.run.broker_runs_on(&copy.path), ..policy };
-            others.push(Copy::read(&copy, policy, Some(signals::stop()))?);
-        }
-        Ok(agreement(own, others)?)
+        self.run.finish()
     }
 
     /// Shows the plan and, if that is wanted, does it.
-    fn cut(
-        &mut self,
-        place: &Place,
-        dir: &PartitionDir,
-        around: &Around,
-        cut: &Truncation,
-        from: TargetFrom<'_>,
-    ) -> Result<(), Refusal> {
-        self.account(dir)?;
+    fn cut(&mut self, place: &Place, cutting: Cutting, given: usize) -> Result<(), Refusal> {
+        let Cutting { around, mut cut, from, before: mut known } = cutting;
+        let from = from.words();
+        if self.args.change.apply {
+            cut.renew_checkpoints(&Disk, &around)?;
+        }
+        let cut = &cut;
         let mut remarks = cut::remarks(cut, from);
-        self.say_what_a_cut_is(from, &mut remarks);
         let is_text = self.run.reporter.format() != Format::Json;
+        if !cut.plan.steps.is_empty() || !is_text {
+            self.say_what_a_cut_is(from, &mut remarks);
+        }
         if cut.plan.steps.is_empty() && is_text {
             let mut line = Vec::new();
             crate::report::row::path(&mut line, &place.path);
             line.extend_from_slice(format!(": nothing to do, the log ends at {}", cut.log_end_offset).as_bytes());
-            remarks.iter().for_each(|remark| line.extend_from_slice(format!("\n  note: {remark}").as_bytes()));
             self.run.reporter.words(&mut self.run.output.buffer, None, &line);
+            remarks.iter().for_each(|remark| note(&mut self.run.reporter, &mut self.run.output.buffer, remark));
             return Ok(());
         }
         let offset = |offset: Option<Offset>| Value::or_absent(offset.map(|offset| offset.0));
@@ -381,33 +411,31 @@ impl Work<'_> {
             remarks: &remarks,
             ..PlanWords::default()
         };
-        let is_allowed = self.args.allow_data_loss || cut.plan.loses.is_nothing();
-        if self.args.change.apply && !cut.plan.steps.is_empty() && !is_allowed {
+        if self.args.change.apply && !cut.plan.steps.is_empty() && !self.args.allows(cut) {
             self.change.show(&mut self.run, place, &cut.plan, words);
-            self.left = true;
+            self.mark(given).left = true;
             let hint = Some("nothing was changed; if that is meant: --apply --allow-data-loss".to_owned());
             let why = format!("{} would lose bytes of its log", place.path.display());
             return Err(Refusal { why, hint, damaged: None });
         }
-        let before = match self.args.change.apply && !cut.plan.steps.is_empty() {
-            true => Some(Before::look(&place.path, around, place.clean_shutdown)?),
-            false => None,
-        };
         let mut left = Vec::new();
         let mut verify = || {
-            if let Some(before) = &before {
-                left = before.hold_against(cut, around)?;
+            if let Some(known) = &mut known {
+                left = known.hold_against(&Disk, cut, &around)?;
             }
             Ok(())
         };
         match self.change.carry_out(&mut self.run, place, &cut.plan, words, &mut verify) {
-            Outcome::Planned => self.left |= !cut.plan.steps.is_empty(),
-            Outcome::Applied => {
-                self.done = true;
-                self.checkpoints = None;
-                self.tell(place, &left);
+            Outcome::Planned if cut.plan.steps.is_empty() => {}
+            Outcome::Planned => {
+                self.mark(given).left = true;
+                self.planned_loss = Some(self.planned_loss.unwrap_or(false) | !cut.plan.loses.is_nothing());
             }
-            Outcome::Refused => self.left = true,
+            Outcome::Applied => {
+                self.mark(given).done = true;
+                self.tell(place, &left, given);
+            }
+            Outcome::Refused => self.mark(given).left = true,
         }
         Ok(())
     }
@@ -427,47 +455,18 @@ impl Work<'_> {
         }
     }
 
-    /// Tells what the checks say about the log that is damaged.
-    fn tell_damage(&mut self, place: &Place, damaged: &Path, around: &Around) -> Result<(), Refusal> {
-        let mut errors = verify::errors(&place.path, around, place.clean_shutdown)?;
-        errors.retain(|finding| finding.path == damaged);
-        self.tell(place, &errors);
-        Ok(())
-    }
-
-    fn tell(&mut self, place: &Place, errors: &[Finding]) {
+    fn tell(&mut self, place: &Place, errors: &[Finding], given: usize) {
         if errors.is_empty() {
             return;
         }
-        self.left = true;
+        self.mark(given).left = true;
         self.run.seen.errors += errors.iter().map(|finding| finding.more + 1).sum::<u64>();
-        let dir = path_text(&place.path);
-        let subject = Subject { partition: &dir, dir: &dir };
+        let (partition, dir) = change::name_and_dir(&place.path);
+        let subject = Subject { partition: &partition, dir: &dir };
         findings::tell(&mut self.run.reporter, &mut self.run.output.buffer, &subject, errors, |_| AtStart::default());
     }
 
-    fn account(&mut self, dir: &PartitionDir) -> Result<(), StoreError> {
-        for segment in dir.segments() {
-            self.run.seen.files += 1;
-            self.run.seen.segments += 1;
-            self.run.seen.bytes += segment.size_in_bytes().unwrap_or(0);
-        }
-        Ok(())
-    }
-}
-
-/// The copy of the partition `name` that `given` is, or that is in the log dir `given`.
-fn copy_in(given: &Path, name: Option<&PartitionName>) -> Result<PartitionDir, StoreError> {
-    let nothing = |wanted: String| StoreError::NothingSelected { path: given.to_owned(), wanted, instead: None };
-    match identify(given)? {
-        Directory::Partition(copy) => Ok(copy),
-        Directory::LogDir(log_dir) => {
-            let name =
-                name.ok_or_else(|| nothing("it is a log dir, and the partition's name is not known".to_owned()))?;
-            let entry = log_dir.partitions.iter().find(|entry| entry.name == *name);
-            let entry = entry.ok_or_else(|| nothing(format!("there is no copy of {name}")))?;
-            PartitionDir::read(&entry.path)
-        }
-        Directory::Other => Err(StoreError::NothingThere { path: given.to_owned() }),
+    fn mark(&mut self, given: usize) -> &mut CameOf {
+        &mut self.came_of[given]
     }
 }

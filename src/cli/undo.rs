@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::change::{Change, ChangeArgs, absolute, at_home};
-use super::common::{Common, Run};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::signals;
 use crate::repair::RepairError;
@@ -20,7 +20,7 @@ use crate::store::write::Disk;
 
 /// Arguments of `undo`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 pub(crate) struct UndoArgs {
     /// Partition directories, log dirs, or directories with undo data
     #[arg(required = true)]
@@ -42,19 +42,18 @@ pub(crate) struct UndoArgs {
     common: Common,
 }
 
-const EXAMPLES: &str = "\
-Every change of kfsck keeps undo data in the partition, in a directory
-.kfsck-undo-<time of the change>. Taking it back restores bytes, sizes, names,
-owners, modes and times of the files, and removes the undo data. Of several
+const DETAILS: &str = "\
+Every change of kfsck keeps undo data in the partition: .kfsck-undo-<time of the change>. Taking it back \
+restores bytes, sizes, names, owners, modes and times of the files, and removes the undo data. Of several \
 changes the newest is taken back; the next run takes back the one before.
 
-A change that was interrupted (a crash, a full disk) is rolled back in the same
-way. As long as it is not, nothing else is changed in that partition. Where a
-file was changed since, nothing is touched.
+A change that was interrupted (a crash, a full disk) is rolled back in the same way. As long as it is not, \
+nothing else is changed in that partition. Where a file was changed since, nothing is touched.
 
-Exit status: 0 there is nothing to take back, 4 there is (dry run), 1 it was
-taken back or removed, 8 refused: a broker is running, a file has changed since.
+Exit status: 0 there is nothing to take back, 4 there is (dry run), 1 it was taken back or removed, 8 refused: a \
+broker is running, a file has changed since.";
 
+const EXAMPLES: &str = "\
 Examples:
   kfsck undo --list /data                      all undo data of a log dir
   kfsck undo /data/orders-3                    what would be taken back

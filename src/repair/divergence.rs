@@ -222,11 +222,16 @@ impl Copy {
         self.epochs.get(at.checked_sub(1)?).map(|entry| entry.epoch)
     }
 
+    /// Where the two can be compared from: the epochs of both are known from there on.
+    pub fn comparable_from(&self, other: &Self) -> Option<Offset> {
+        let first = |copy: &Self| copy.epochs.first().map(|entry| entry.start_offset.max(copy.first_offset));
+        Some(first(self)?.max(first(other)?))
+    }
+
     /// The first offset, below both ends, that the two have from different epochs. Compared is from where the epochs of
     /// both are known.
     pub fn diverges_from(&self, other: &Self) -> Option<Offset> {
-        let first = |copy: &Self| copy.epochs.first().map(|entry| entry.start_offset.max(copy.first_offset));
-        let from = first(self)?.max(first(other)?);
+        let from = self.comparable_from(other)?;
         let end = self.log_end_offset.min(other.log_end_offset);
         let starts = self.epochs.iter().chain(&other.epochs).map(|entry| entry.start_offset.max(from));
         let differs = |offset: &Offset| *offset < end && self.epoch_at(*offset) != other.epoch_at(*offset);

@@ -24,18 +24,16 @@ use serde::{Deserialize, Serialize};
 
 use super::RepairError;
 use super::plan::{Fingerprint, Plan, Step};
+pub use crate::store::undo_dir::UNDO_DIR_PREFIX;
+use crate::store::undo_dir::{FINISHED, PLAN};
 use crate::store::write::{Found, WriteStorage};
 
-/// How the names of undo directories begin; the time in UTC follows.
-pub const UNDO_DIR_PREFIX: &str = ".kfsck-undo-";
 /// The number of this layout.
 const LAYOUT: u32 = 1;
 
-const PLAN: &str = "plan";
 const PLAN_IN_THE_MAKING: &str = "plan.new";
 const TAILS: &str = "tails";
 const TAILS_IN_THE_MAKING: &str = "tails.new";
-const FINISHED: &str = "finished";
 const FINISHED_IN_THE_MAKING: &str = "finished.new";
 
 /// The undo data of one change.

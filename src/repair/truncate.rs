@@ -16,10 +16,11 @@ use std::sync::atomic::AtomicBool;
 
 use super::RepairError;
 use super::plan::Plan;
+use crate::format::compression::Decompressor;
 use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileState};
 use crate::format::{Offset, Position};
 use crate::scan::checkpoints::Checkpointed;
-use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions};
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch};
 use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::write::WriteStorage;
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open};
@@ -81,6 +82,8 @@ pub struct Truncation {
     pub target: Offset,
     /// The log end afterwards (exclusive): lower than the target where that lies inside a batch, or behind a gap.
     pub log_end_offset: Offset,
+    /// The base offset of the last segment that stays.
+    pub last_base_offset: Offset,
     /// What goes with the records.
     pub toll: Toll,
 }
@@ -128,11 +131,14 @@ pub enum TruncateError {
     /// A compaction was interrupted.
     #[error("{} was left by an interrupted compaction", .0.display())]
     Unsettled(PathBuf),
+    /// A log that brokers do not open.
+    #[error("{} is no name of a log that brokers open", .0.display())]
+    NotCanonical(PathBuf),
     /// No checkpoint tells a high watermark.
     #[error("no high watermark is known of {}", .0.display())]
     NoHighWatermark(PathBuf),
     /// The checkpoint says what no broker writes.
-    #[error("the high watermark in the checkpoint is {offset}, which cannot be: {}", .path.display())]
+    #[error("the checkpointed high watermark of {} is {offset}, which no broker writes", .path.display())]
     NegativeHighWatermark {
         /// The partition.
         path: PathBuf,
@@ -200,16 +206,19 @@ impl TruncateError {
             Self::NotInUse { .. } => "only partitions in use are cut".to_owned(),
             Self::NoSegment(_) => return None,
             Self::Unsettled(_) => "let a broker start once: it completes or removes what was left".to_owned(),
+            Self::NotCanonical(_) => {
+                "rename it to twenty digits, if there is no such file; else move it away".to_owned()
+            }
             Self::NoHighWatermark(_) | Self::NegativeHighWatermark { .. } => {
                 "say where to cut: --to OFFSET, --to intact-end or --replica DIR".to_owned()
             }
             Self::BeforeFirstSegment { first, .. } => format!("the lowest offset to cut at is {first}"),
             Self::DamagedBelow { offset, .. } | Self::IntactBehindDamage { offset, .. } => {
-                format!(
-                    "a copy from another replica is better than a cut; to cut before the damage all the same: --to {offset}"
-                )
+                format!("a copy of another replica is better; to cut before the damage: --to {offset}")
             }
-            Self::BadFile { path, .. } => format!("to see it: kfsck dump-log {}", path.display()),
+            Self::BadFile { path, .. } => {
+                format!("to see it: kfsck dump-log {}; then put a sound one in its place", path.display())
+            }
             Self::NoProducerState { .. } => "kfsck check tells what is wrong with the producer data".to_owned(),
             Self::Stopped => return None,
         })
@@ -240,7 +249,8 @@ struct Cut {
     max_timestamp: Option<(i64, Offset)>,
 }
 
-/// Plans to cut the partition in `dir`. `storage` is asked for fingerprints only.
+/// Plans to cut the partition in `dir`. `storage` is asked for fingerprints only; `seen` is told how many more bytes of
+/// logs were looked at.
 ///
 /// Errors: [`TruncateError`].
 pub fn plan(
@@ -248,6 +258,7 @@ pub fn plan(
     dir: &PartitionDir,
     around: &Around,
     to: To,
+    seen: &dyn Fn(u64),
 ) -> Result<Truncation, TruncateError> {
     refuse_what_is_not_to_be_cut(dir)?;
     let segments = dir.segments().into_iter().filter_map(|files| Some((files, files.log?.path())));
@@ -275,7 +286,7 @@ pub fn plan(
         return Err(TruncateError::BeforeFirstSegment { target, first });
     }
     let wanted = wanted.map(|wanted| wanted.max(log_start));
-    let intact = intact_end(&segments, wanted, around)?;
+    let intact = intact_end(&segments, wanted, around, seen)?;
     let target = wanted.map_or(intact.offset, |wanted| wanted.min(intact.offset).max(first));
     refuse_damage_in_the_way(&segments, &intact, wanted)?;
     let cut = cut_at(&segments, target, &intact, around)?;
@@ -288,6 +299,7 @@ pub fn plan(
         wanted: asked,
         target,
         log_end_offset: cut.end_offset,
+        last_base_offset: segments.get(cut.segment).map_or(first, |segment| segment.files.base_offset),
         toll: Toll::default(),
     };
     let nothing_behind = cut.segment + 1 == segments.len()
@@ -296,12 +308,23 @@ pub fn plan(
         return Ok(truncation);
     }
     take_toll(&segments, &cut, around, &mut truncation)?;
+    seen(segments.iter().skip(intact.segment + 1).map(|segment| segment.size_in_bytes).sum());
     let planner = Planner { storage, dir, around, segments: &segments, cut: &cut, steps: Vec::new() };
     truncation.plan.steps = planner.all(&mut truncation.toll)?;
     Ok(truncation)
 }
 
-/// Refuses a directory that nobody uses, the metadata log of KRaft, and what an interrupted compaction has left.
+impl Truncation {
+    /// Takes the log dir's checkpoints as they are now: those of other partitions may have been lowered since.
+    ///
+    /// Errors: one of them cannot be read any more.
+    pub fn renew_checkpoints(&mut self, storage: &dyn WriteStorage, around: &Around) -> Result<(), TruncateError> {
+        steps::renew_checkpoints(self, storage, around)
+    }
+}
+
+/// Refuses a directory that nobody uses, the metadata log of KRaft, logs that no broker opens, and what an interrupted
+/// compaction has left.
 ///
 /// Errors: [`TruncateError`].
 pub fn refuse_what_is_not_to_be_cut(dir: &PartitionDir) -> Result<(), TruncateError> {
@@ -312,6 +335,9 @@ pub fn refuse_what_is_not_to_be_cut(dir: &PartitionDir) -> Result<(), TruncateEr
         if name.state != DirState::Current {
             return Err(TruncateError::NotInUse { path: dir.path.clone(), state: name.state.suffix() });
         }
+    }
+    if let Some(log) = dir.segments().into_iter().filter_map(|segment| segment.log).find(|log| !log.name.canonical) {
+        return Err(TruncateError::NotCanonical(log.path()));
     }
     let unsettled = |state| matches!(state, FileState::Swap | FileState::Cleaned);
     match dir.files.iter().find(|file| unsettled(file.name.state)) {
@@ -331,11 +357,18 @@ fn so_far(segments: &[Walked<'_>], at: usize) -> LogSoFar {
 
 /// Walks over the log from its start to the first damage, or past `enough`: behind the batch that reaches it, intact
 /// or not does not matter.
-fn intact_end(segments: &[Walked<'_>], enough: Option<Offset>, around: &Around) -> Result<IntactEnd, TruncateError> {
+fn intact_end(
+    segments: &[Walked<'_>],
+    enough: Option<Offset>,
+    around: &Around,
+    seen: &dyn Fn(u64),
+) -> Result<IntactEnd, TruncateError> {
     let mut found = IntactEnd { segment: 0, position: Position(0), offset: Offset(0), damage: None };
     for (at, segment) in segments.iter().enumerate() {
         let base_offset = segment.files.base_offset;
-        if enough.is_some_and(|enough| enough < base_offset) {
+        if let Some(enough) = enough.filter(|enough| *enough < base_offset) {
+            // What compaction has removed before that segment is missing, not the end of the log.
+            found.offset = found.offset.max(enough);
             break;
         }
         found = IntactEnd { segment: at, position: Position(0), offset: base_offset, damage: None };
@@ -346,9 +379,11 @@ fn intact_end(segments: &[Walked<'_>], enough: Option<Offset>, around: &Around) 
             let last_offset = scanned.header.last_offset();
             (found.position, found.offset) = (end, Offset(last_offset.0.saturating_add(1)).max(found.offset));
             if enough.is_some_and(|enough| last_offset >= enough) {
+                seen(segment.size_in_bytes);
                 return Ok(found);
             }
         }
+        seen(segment.size_in_bytes);
         match scan.end() {
             Some(ScanEnd::CleanEof) | None => {}
             Some(ScanEnd::Stopped) => return Err(TruncateError::Stopped),
@@ -412,6 +447,23 @@ fn cut_at(segments: &[Walked<'_>], target: Offset, intact: &IntactEnd, around: &
     Ok(cut)
 }
 
+/// How many records a batch holds, and the first offset of it. Compressed messages of magic 0 and 1 have to be looked
+/// into for that; what cannot be read counts as one record.
+fn records_of(scanned: &ScannedBatch<'_>, decompressor: &mut Decompressor) -> (u64, Offset) {
+    let header = scanned.header;
+    if let (Some(count), Some(first_offset)) = (header.records_count(), header.base_offset()) {
+        return (u64::try_from(count).unwrap_or(0), first_offset);
+    }
+    let batch = scanned.batch();
+    let records = batch.as_ref().and_then(|batch| batch.records(decompressor).ok()).into_iter().flatten();
+    let (mut count, mut first_offset) = (0, header.last_offset());
+    for record in records.map_while(Result::ok) {
+        first_offset = first_offset.min(record.offset);
+        count += 1;
+    }
+    (count.max(1), first_offset)
+}
+
 /// Counts what lies behind the cut.
 fn take_toll(
     segments: &[Walked<'_>],
@@ -420,19 +472,21 @@ fn take_toll(
     truncation: &mut Truncation,
 ) -> Result<(), TruncateError> {
     let mut producers = HashSet::new();
+    let mut decompressor = Decompressor::default();
     let mut is_intact = true;
     truncation.intact_end = cut.end_offset;
     for (at, segment) in segments.iter().enumerate().skip(cut.segment) {
         let start = if at == cut.segment { cut.position } else { Position(0) };
         let log = open_log(segment, around.policy)?;
-        let mut scan = BatchScan::new(log.as_ref(), so_far(segments, at), around.scan_from(start));
+        let options = ScanOptions { bodies: true, ..around.scan_from(start) };
+        let mut scan = BatchScan::new(log.as_ref(), so_far(segments, at), options);
         let mut intact_bytes = 0;
         loop {
             while let Some(scanned) = scan.next_batch()? {
                 let header = &scanned.header;
-                let records = header.records_count().map_or(1, |count| u64::try_from(count).unwrap_or(0));
                 let last_offset = header.last_offset();
-                let offsets = (header.base_offset().unwrap_or(last_offset), last_offset);
+                let (records, first_offset) = records_of(&scanned, &mut decompressor);
+                let offsets = (first_offset, last_offset);
                 truncation.plan.loses.add(1, records, header.size_in_bytes(), Some(offsets));
                 intact_bytes += header.size_in_bytes();
                 if is_intact {

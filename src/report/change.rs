@@ -7,6 +7,10 @@ use super::row::{Field, Row, Value, path_text};
 use super::{json, text};
 use crate::repair::plan::{Loss, Plan, Step};
 use crate::repair::rebuild::{Remark, Stop, Why};
+use crate::store::partition::PartitionName;
+
+/// How long lines of words are at most, in columns.
+const LINE_WIDTH: usize = 80;
 
 /// What a plan is shown with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,9 +34,10 @@ pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: Plan
     let digest = plan.digest();
     let (steps, remarks) = (steps_json(plan, words.why), strings_json(words.remarks));
     let loses = words.loses.map_or_else(|| loss_json(&plan.loses), str::to_owned);
-    let partition = path_text(&plan.partition);
+    let (partition, dir) = name_and_dir(&plan.partition);
     let mut fields = vec![
-        Field::json_only("partition", Value::Word(&partition)),
+        Field::json_only("partition", Value::Text(&partition)),
+        Field::json_only("dir", Value::Text(&dir)),
         Field::json_only("action", Value::Word(&plan.action)),
         Field::json_only("digest", Value::Word(&digest)),
         Field::json_only("steps", Value::Json(&steps)),
@@ -56,18 +61,41 @@ pub fn plan(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, words: Plan
     }
     words.after.iter().for_each(|line| reporter.words(out, None, line.as_bytes()));
     for remark in words.remarks {
-        let mut line = b"  note: ".to_vec();
-        text::escaped(&mut line, remark.as_bytes());
-        reporter.words(out, None, &line);
+        note(reporter, out, remark);
     }
     reporter.words(out, None, format!("  plan {digest}: {}", counted(plan.steps.len(), "step")).as_bytes());
 }
 
+/// Appends a remark, in lines that fit into a terminal.
+pub fn note(reporter: &mut Reporter, out: &mut Vec<u8>, remark: &str) {
+    let mut escaped = Vec::new();
+    text::escaped(&mut escaped, remark.as_bytes());
+    reporter.words(out, None, wrapped("  note: ", &String::from_utf8_lossy(&escaped)).as_bytes());
+}
+
+/// Words in lines that fit into a terminal, as far as words can be parted; the first one begins with `label`.
+pub(super) fn wrapped(label: &str, words: &str) -> String {
+    let mut out = String::new();
+    let mut line = label.to_owned();
+    for (at, word) in words.split(' ').enumerate() {
+        if at > 0 && line.chars().count() + 1 + word.chars().count() > LINE_WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            line = " ".repeat(label.len());
+        } else if at > 0 {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    out + &line
+}
+
 /// Appends that a plan was done, and the command that takes it back.
 pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_command: &str) {
-    let (partition, digest) = (path_text(&plan.partition), plan.digest());
+    let ((partition, dir), digest) = (name_and_dir(&plan.partition), plan.digest());
     let fields = [
-        Field::json_only("partition", Value::Word(&partition)),
+        Field::json_only("partition", Value::Text(&partition)),
+        Field::json_only("dir", Value::Text(&dir)),
         Field::json_only("digest", Value::Word(&digest)),
         Field::json_only("steps", Value::Unsigned(plan.steps.len() as u64)),
         Field::json_only("undoCommand", Value::Word(undo_command)),
@@ -75,7 +103,7 @@ pub fn applied(reporter: &mut Reporter, out: &mut Vec<u8>, plan: &Plan, undo_com
     if reporter.format() == super::reporter::Format::Json {
         return reporter.row(out, &Row::new("applied", &fields));
     }
-    reporter.words(out, None, format!("  done; to take it back: {undo_command}").as_bytes());
+    reporter.words(out, None, format!("  done; to take it back:\n    {undo_command}").as_bytes());
 }
 
 /// What is known of undo data.
@@ -95,12 +123,13 @@ pub struct UndoWords<'a> {
 
 /// Appends a line about undo data.
 pub fn undo(reporter: &mut Reporter, out: &mut Vec<u8>, undo: UndoWords<'_>) {
-    let (partition, dir) = (path_text(undo.partition), path_text(undo.undo_dir));
+    let ((partition, dir), undo_dir) = (name_and_dir(undo.partition), path_text(undo.undo_dir));
     let digest = undo.plan.map(Plan::digest);
     let steps = undo.plan.map(|plan| steps_json(plan, &[]));
     let fields = [
-        Field::json_only("partition", Value::Word(&partition)),
-        Field::new("undoDir", "", Value::Word(&dir)),
+        Field::json_only("partition", Value::Text(&partition)),
+        Field::json_only("dir", Value::Text(&dir)),
+        Field::new("undoDir", "", Value::Word(&undo_dir)),
         Field::new("state", "", Value::Word(undo.state)),
         Field::new("action", "", undo.plan.map_or(Value::Absent, |plan| Value::Word(&plan.action))),
         Field::json_only("digest", digest.as_deref().map_or(Value::Absent, Value::Word)),
@@ -128,6 +157,13 @@ fn undo_sentence(undo: &UndoWords<'_>) -> &'static str {
         (_, "unreadable") => "cannot be read",
         _ => "can be taken back",
     }
+}
+
+/// What a partition is called (its path, where that is no partition's name), and the path.
+pub fn name_and_dir(partition: &Path) -> (String, String) {
+    let dir = path_text(partition);
+    let name = PartitionName::of_directory(partition).map_or_else(|| dir.clone(), |name| name.to_string());
+    (name, dir)
 }
 
 /// Why a file is made again, in words.
@@ -182,6 +218,9 @@ pub fn loss_words(loss: &Loss) -> String {
         _ => String::new(),
     };
     let count = |number: u64, noun| counted(usize::try_from(number).unwrap_or(usize::MAX), noun);
+    if loss.batches == 0 {
+        return format!("no record that can be read, {}", count(loss.bytes, "byte"));
+    }
     let (records, batches) = (count(loss.records, "record"), count(loss.batches, "batch"));
     format!("{records} in {batches}, {}{offsets}", count(loss.bytes, "byte"))
 }
@@ -257,5 +296,20 @@ pub(super) fn counted(number: usize, noun: &str) -> String {
         (number, Some(stem), _) => format!("{number} {stem}ies"),
         (number, None, true) => format!("{number} {noun}es"),
         (number, None, false) => format!("{number} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_parted_where_a_line_is_full_and_a_long_word_has_a_line_of_its_own() {
+        assert_eq!(wrapped("  note: ", "short"), "  note: short");
+        let (a, b) = ("a".repeat(35), "b".repeat(36));
+        assert_eq!(wrapped("  note: ", &format!("{a} {b}")), format!("  note: {a} {b}"));
+        assert_eq!(wrapped("  note: ", &format!("{a} {b}b")), format!("  note: {a}\n        {b}b"));
+        let long = "c".repeat(200);
+        assert_eq!(wrapped("  ", &format!("{long} {a}")), format!("  {long}\n  {a}"));
     }
 }

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json, json};
 
-use super::change::counted;
+use super::change::{counted, wrapped};
 use super::row::path_text;
 use super::time;
 use crate::format::Offset;
@@ -12,16 +12,19 @@ use crate::repair::truncate::Truncation;
 
 /// Said once before any plan that goes by a high watermark in a checkpoint.
 pub const WHAT_A_HIGH_WATERMARK_IS: &str = "\
-No broker since release 0.11 cuts a log to the checkpointed high watermark by itself: all that can be read stays when it
-starts, and what a follower gives up is decided by leader epochs. The checkpoint is some seconds old, too: what lies
-behind it may well have been acknowledged and read. To cut there all the same is right where everything that was perhaps
-never committed has to go, say to bring partitions of a dead cluster to what all of their replicas were known to have.
+No broker since release 0.11 cuts a log to the checkpointed high watermark by
+itself: all that can be read stays when it starts, and what a follower gives up
+is decided by leader epochs. The checkpoint is some seconds old, too: what lies
+behind it may well have been acknowledged and read. To cut there all the same is
+right where everything that was perhaps never committed has to go, say to bring
+partitions of a dead cluster to what all of their replicas were known to have.
 That copies diverge no checkpoint can tell: only the copies can, with --replica.";
 
 /// Said once before any plan that goes by other copies.
 pub const WHAT_COPIES_ARE: &str = "\
-The copies given are taken for those in sync: which ones were, no partition directory tells. What all of them have from the
-same leader epochs stays. A checkpointed high watermark could not reveal where they diverge.";
+The copies given are taken for those in sync: which ones were, no partition
+directory tells. What all of them have from the same leader epochs stays. A
+checkpointed high watermark could not reveal where they diverge.";
 
 /// Where the target comes from.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +57,8 @@ impl TargetFrom<'_> {
         match self {
             Self::HighWatermark => "the checkpointed high watermark",
             Self::IntactEnd => "the end of the intact log",
-            Self::Offset => "as asked for",
-            Self::OffsetsFile => "as the file with offsets says",
+            Self::Offset => "the offset asked for",
+            Self::OffsetsFile => "the offset in the file",
             Self::Replicas(_) => "as far as all copies agree",
         }
     }
@@ -64,15 +67,19 @@ impl TargetFrom<'_> {
 /// What was looked at to find the target, a line each.
 pub fn before(cut: &Truncation, from: TargetFrom<'_>) -> Vec<String> {
     let high_watermark = cut.high_watermark.map_or("unknown".to_owned(), |offset| offset.to_string());
-    let mut lines = vec![
-        format!("  target {}: {}", cut.target, from.words()),
-        format!(
-            "  log start {}, high watermark {high_watermark}, intact up to {}, {} unreadable behind",
-            cut.log_start_offset,
-            cut.intact_end,
-            count(cut.unreadable_bytes, "byte")
-        ),
-    ];
+    let target = match cut.wanted.filter(|wanted| *wanted != cut.target) {
+        Some(wanted) => format!("  target {} in place of {wanted}, {}", cut.target, from.words()),
+        None => format!("  target {}: {}", cut.target, from.words()),
+    };
+    let known = format!(
+        "  log start {}, high watermark {high_watermark}, intact up to {}",
+        cut.log_start_offset, cut.intact_end
+    );
+    let unreadable = match cut.unreadable_bytes {
+        0 => String::new(),
+        bytes => format!(", {} unreadable", count(bytes, "byte")),
+    };
+    let mut lines = vec![target, known + &unreadable];
     if let TargetFrom::Replicas(agreement) = from {
         for (copy, divergence) in &agreement.others {
             let diverges =
@@ -89,14 +96,14 @@ pub fn before(cut: &Truncation, from: TargetFrom<'_>) -> Vec<String> {
 /// What is lost besides bytes and offsets, and what is left, a line each.
 pub fn after(cut: &Truncation, zone: &TimeZone) -> Vec<String> {
     let toll = &cut.toll;
-    let mut lost = Vec::new();
+    let (mut lines, mut lost) = (Vec::new(), Vec::new());
     if let (Some(first), Some(last)) = (toll.first_timestamp, toll.last_timestamp) {
         let told = |timestamp| {
             let mut out = Vec::new();
             time::zoned(&mut out, timestamp, zone);
             String::from_utf8_lossy(&out).into_owned()
         };
-        lost.push(format!("times {} to {}", told(first), told(last)));
+        lines.push(format!("  times: {} to {}", told(first), told(last)));
     }
     for (number, noun) in [
         (toll.producers, "idempotent producer"),
@@ -104,33 +111,30 @@ pub fn after(cut: &Truncation, zone: &TimeZone) -> Vec<String> {
         (toll.segments, "whole segment"),
         (cut.unreadable_bytes, "unreadable byte"),
     ] {
-        if number > 0 {
+        // Where nothing else is lost, these are all the bytes.
+        if number > 0 && number != cut.plan.loses.bytes {
             lost.push(count(number, noun).replace("end of a transactions", "ends of transactions"));
         }
     }
-    let mut lines = Vec::new();
     if !lost.is_empty() {
-        lines.push(format!("  with them: {}", lost.join(", ")));
+        lines.push(wrapped("  with them: ", &lost.join(", ")));
     }
-    let open = match toll.open_transactions {
-        0 => String::new(),
-        open => format!("; {} there: readers of committed records wait for the end", count(open, "open transaction")),
-    };
-    lines.push(format!("  left: log end {}{}{open}", cut.log_end_offset, why_lower(cut)));
+    lines.push(format!("  left: log end {}", cut.log_end_offset));
+    if cut.log_end_offset != cut.target {
+        let first_lost = cut.plan.loses.first_offset.map(Offset).filter(|first| *first < cut.target);
+        lines.push(match first_lost {
+            Some(first) => {
+                let words = format!("below the target, which the batch of offset {first} holds: it goes as a whole");
+                wrapped("        ", &words)
+            }
+            None => "        below the target: no record is left between".to_owned(),
+        });
+    }
+    if toll.open_transactions > 0 {
+        let open = count(toll.open_transactions, "open transaction");
+        lines.push(format!("        {open}: readers of committed records wait there"));
+    }
     lines
-}
-
-fn why_lower(cut: &Truncation) -> String {
-    if cut.log_end_offset == cut.target {
-        return String::new();
-    }
-    let first_lost = cut.plan.loses.first_offset.map(Offset);
-    match first_lost.filter(|first| *first < cut.target) {
-        Some(first) => {
-            format!(", lower than the target: the batch from offset {first} on holds it, and goes as a whole")
-        }
-        None => ", lower than the target: no record is left between".to_owned(),
-    }
 }
 
 /// What else is to be known, a sentence each.
@@ -151,6 +155,17 @@ pub fn remarks(cut: &Truncation, from: TargetFrom<'_>) -> Vec<String> {
                 _ => "offset",
             };
             remarks.push(format!("{what} {wanted} lies before the log start: nothing is left behind that"));
+        }
+    }
+    if let TargetFrom::Replicas(Agreement { own, others, .. }) = from {
+        let unknown = others.iter().filter_map(|(copy, _)| {
+            let first = own.first_offset.max(copy.first_offset);
+            Some((first, own.comparable_from(copy).filter(|from| *from > first)?))
+        });
+        if let Some((first, from)) = unknown.max_by_key(|(_, from)| *from) {
+            remarks.push(format!(
+                "offsets {first} up to {from} are taken to be alike in all copies: their leader epochs are not known"
+            ));
         }
     }
     if let (TargetFrom::Replicas(agreement), Some(high_watermark)) = (from, cut.high_watermark) {

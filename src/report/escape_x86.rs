@@ -80,21 +80,12 @@ mod x86_64 {
     fn one_piece<const ASCII: bool>(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
         // Each block becomes two at most, and what is stored last may reach one further.
         out.reserve(2 * bytes.len() + 3 * BLOCK);
-        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         let mut room = Room { bytes: out.spare_capacity_mut(), written: 0 };
-        let mut taken = 0;
-        for block in blocks {
-            if !one_block::<ASCII>(&mut room, block, BLOCK) {
-                break;
-            }
-            taken += BLOCK;
-        }
-        if taken == bytes.len() - rest.len()
-            && !rest.is_empty()
-            && one_block::<ASCII>(&mut room, &last_block(bytes, rest.len()), rest.len())
-        {
-            taken = bytes.len();
-        }
+        // JSON inside JSON: nearly every block has something to escape, and to ask each costs more than it saves.
+        let taken = match bytes {
+            [b'{' | b'[' | b'"', ..] => blocks::<ASCII, true>(&mut room, bytes),
+            _ => blocks::<ASCII, false>(&mut room, bytes),
+        };
         let written = room.written;
         // SAFETY: `written` bytes behind the old length are within the capacity and have been written (see `Room`).
         unsafe { out.set_len(out.len() + written) };
@@ -103,7 +94,22 @@ mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "ssse3,popcnt")]
-    fn one_block<const ASCII: bool>(room: &mut Room<'_>, block: &[u8; BLOCK], length: usize) -> bool {
+    fn blocks<const ASCII: bool, const MANY: bool>(room: &mut Room<'_>, bytes: &[u8]) -> usize {
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        for (at, block) in blocks.iter().enumerate() {
+            if !one_block::<ASCII, MANY>(room, block, BLOCK) {
+                return at * BLOCK;
+            }
+        }
+        if !rest.is_empty() && !one_block::<ASCII, MANY>(room, &last_block(bytes, rest.len()), rest.len()) {
+            return bytes.len() - rest.len();
+        }
+        bytes.len()
+    }
+
+    #[inline]
+    #[target_feature(enable = "ssse3,popcnt")]
+    fn one_block<const ASCII: bool, const MANY: bool>(room: &mut Room<'_>, block: &[u8; BLOCK], length: usize) -> bool {
         let bytes = load(block);
         let backslash = _mm_set1_epi8(b'\\' as i8);
         // The first comparison is signed, so that bytes from 0x80 on count as below 0x20; the second is not.
@@ -116,7 +122,7 @@ mod x86_64 {
             stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
         }
         let special = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8)), _mm_cmpeq_epi8(bytes, backslash));
-        if _mm_movemask_epi8(_mm_or_si128(stop, special)) == 0 {
+        if !MANY && _mm_movemask_epi8(_mm_or_si128(stop, special)) == 0 {
             room.put(bytes, length);
             return true;
         }

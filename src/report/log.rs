@@ -43,6 +43,7 @@ pub fn file(
 /// One batch, whose checksum holds or not.
 pub fn batch(
     reporter: &mut Reporter,
+    clock: &mut time::Clock,
     out: &mut Vec<u8>,
     file: &str,
     position: Position,
@@ -50,7 +51,7 @@ pub fn batch(
     is_valid: bool,
 ) {
     if reporter.format() == Format::Text {
-        batch_text(out, position, header, is_valid, reporter);
+        batch_text(out, position, header, is_valid, reporter, clock);
         return;
     }
     let batch = header.as_record_batch();
@@ -90,7 +91,14 @@ pub fn batch(
     reporter.row(out, &Row::new("batch", &fields));
 }
 
-fn batch_text(out: &mut Vec<u8>, position: Position, header: &BatchHeader, is_valid: bool, reporter: &Reporter) {
+fn batch_text(
+    out: &mut Vec<u8>,
+    position: Position,
+    header: &BatchHeader,
+    is_valid: bool,
+    reporter: &Reporter,
+    clock: &mut time::Clock,
+) {
     out.extend_from_slice(b"offset ");
     match header.base_offset() {
         Some(base) if base == header.last_offset() => {}
@@ -130,7 +138,7 @@ fn batch_text(out: &mut Vec<u8>, position: Position, header: &BatchHeader, is_va
         out.extend_from_slice(b"  ");
         out.extend_from_slice(header.timestamp_type().name().as_bytes());
         out.push(b' ');
-        time::zoned(out, timestamp, reporter.zone());
+        clock.zoned(out, timestamp, reporter.zone());
     }
     if let Some(batch) = header.as_record_batch() {
         if batch.producer_id != -1 {

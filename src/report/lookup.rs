@@ -306,12 +306,9 @@ pub fn broker_differs(
         true => answer.place(None),
         false => format!("not found ({})", answer.words.as_deref().unwrap_or("nothing there")),
     };
-    let message = format!(
-        "for {} a broker answers: {}; the log holds: {}",
-        about.query.words(reporter.zone()),
-        says(broker),
-        says(truth)
-    );
+    let is_json = reporter.format() == Format::Json;
+    let query = if is_json { about.query.words(&TimeZone::UTC) } else { about.query.words(reporter.zone()) };
+    let message = format!("for {query} a broker answers: {}; the log holds: {}", says(broker), says(truth));
     let cause_json = cause.map(|cause| format!(",\"cause\":\"{cause}\"")).unwrap_or_default();
     let details = format!(
         "{{\"query\":{},\"broker\":{},\"truth\":{}{cause_json}}}",
@@ -339,6 +336,7 @@ pub fn broker_differs(
         Field::new("file", "file", Value::Text(file)),
         Field::new("repair", "repair", Value::Word(repair)),
         Field::new("message", "message", Value::Text(&message)),
+        Field::json_only("mend", next_step.map_or(Value::Absent, Value::Text)),
         Field::json_only("details", Value::Json(&details)),
     ];
     let mut row = Row::new("finding", &fields);

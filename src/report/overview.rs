@@ -51,7 +51,7 @@ pub fn partition(
         Field::new("firstTimestamp", "first timestamp", Value::time_or_absent(facts.first_timestamp)),
         Field::new("lastTimestamp", "last timestamp", Value::time_or_absent(facts.last_timestamp)),
         Field::new("latestEpoch", "epoch", Value::or_absent(facts.latest_epoch)),
-        Field::people_only("note", "note", note(&notes)),
+        Field::new("note", "note", note(&notes)),
     ];
     reporter.row(out, &Row::new("partition", &fields));
 }
@@ -111,7 +111,7 @@ pub fn segment(reporter: &mut Reporter, out: &mut Vec<u8>, dir: &Path, facts: &S
         Field::new("maxTimestamp", "max timestamp", Value::time_or_absent(facts.max_timestamp)),
         Field::new("offsetIndexEntries", "index entries", entries(facts.offset_index_entries)),
         Field::new("timeIndexEntries", "time index entries", entries(facts.time_index_entries)),
-        Field::people_only("note", "note", note(&notes)),
+        Field::new("note", "note", note(&notes)),
     ];
     reporter.row(out, &Row::new("segment", &fields));
 }
@@ -188,7 +188,7 @@ fn offset(offset: Option<Offset>) -> Value<'static> {
 }
 
 fn note(notes: &str) -> Value<'_> {
-    if notes.is_empty() { Value::Absent } else { Value::Word(notes) }
+    if notes.is_empty() { Value::Absent } else { Value::Text(notes) }
 }
 
 fn state_name(state: DirState) -> Option<&'static str> {

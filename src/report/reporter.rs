@@ -60,6 +60,11 @@ impl Reporter {
         Self { format, zone, width, color: false, table: None }
     }
 
+    /// Another that shows rows in the same way; what this one holds back for a table stays here.
+    pub fn twin(&self) -> Self {
+        Self { format: self.format, zone: self.zone.clone(), width: self.width, color: self.color, table: None }
+    }
+
     /// The same with colours in text.
     pub fn with_color(mut self, color: bool) -> Self {
         self.color = color;

@@ -7,7 +7,7 @@ use crate::format::Position;
 use crate::format::batch::{
     BatchHeader, FrameError, HEADER_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordBatch, RecordBatchHeader,
 };
-use crate::store::window::{Scratch, View, Window};
+use crate::store::window::{Held, Scratch, View, Window};
 use crate::store::{ReadStorage, StoreError};
 
 /// How far the walk looks into a batch before it shows it.
@@ -193,6 +193,13 @@ impl<'s> BatchScan<'s> {
     /// What the batches shown so far say about the log.
     pub fn so_far(&self) -> &LogSoFar {
         &self.so_far
+    }
+
+    /// The bytes of the batch that was shown last, which began at `position`, to be looked at when the walk is elsewhere.
+    ///
+    /// Errors: the storage could not be read.
+    pub fn hold(&mut self, position: Position, header: &BatchHeader) -> Result<Held, StoreError> {
+        self.window.hold(position.0, header.size_in_bytes())
     }
 
     /// After [`ScanEnd::Damaged`]: goes on at the next intact batch. `false` where there is none.

@@ -23,6 +23,7 @@ pub mod map;
 pub mod mem;
 pub mod partition;
 pub mod pread;
+pub mod undo_dir;
 pub mod window;
 pub mod write;
 

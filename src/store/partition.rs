@@ -125,6 +125,25 @@ impl PartitionDir {
         segments
     }
 
+    /// The segments in use without a borrow, and which comes next.
+    ///
+    /// Indexes whose log is gone do not end the segment before them.
+    pub fn owned_segments(&self) -> Vec<OwnedSegment> {
+        let mut next_base_offset = None;
+        let of_dir = self.segments();
+        let mut segments: Vec<_> = of_dir
+            .iter()
+            .rev()
+            .map(|files| {
+                let segment = OwnedSegment::new(files, next_base_offset);
+                next_base_offset = files.log.map(|_| files.base_offset).or(next_base_offset);
+                segment
+            })
+            .collect();
+        segments.reverse();
+        segments
+    }
+
     /// The one file of a kind that is in use, for kinds of which there is one.
     pub fn file(&self, kind: FileKind) -> Option<&NamedFile> {
         self.files.iter().find(|file| file.name.kind == kind && file.name.state == FileState::Live)
@@ -171,6 +190,43 @@ impl<'a> SegmentFiles<'a> {
         };
         if slot.is_none() || file.name.canonical {
             *slot = Some(file);
+        }
+    }
+}
+
+/// The files of one segment without a borrow, to be handed to another thread.
+#[derive(Clone, Debug)]
+pub struct OwnedSegment {
+    base_offset: Offset,
+    log: Option<NamedFile>,
+    offset_index: Option<NamedFile>,
+    time_index: Option<NamedFile>,
+    txn_index: Option<NamedFile>,
+    /// The base offset of the next segment that has a log; `None` for the newest.
+    pub next_base_offset: Option<Offset>,
+}
+
+impl OwnedSegment {
+    /// The same files, and where the next segment begins.
+    pub fn new(files: &SegmentFiles<'_>, next_base_offset: Option<Offset>) -> Self {
+        Self {
+            base_offset: files.base_offset,
+            log: files.log.cloned(),
+            offset_index: files.offset_index.cloned(),
+            time_index: files.time_index.cloned(),
+            txn_index: files.txn_index.cloned(),
+            next_base_offset,
+        }
+    }
+
+    /// The files.
+    pub fn files(&self) -> SegmentFiles<'_> {
+        SegmentFiles {
+            base_offset: self.base_offset,
+            log: self.log.as_ref(),
+            offset_index: self.offset_index.as_ref(),
+            time_index: self.time_index.as_ref(),
+            txn_index: self.txn_index.as_ref(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A window that slides over a file: bounded memory, whatever the file's size.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{ReadStorage, StoreError};
 
@@ -52,6 +53,21 @@ pub struct View<'w> {
     pub is_lent: bool,
 }
 
+/// Bytes that stay as they are when the window they were in moves on. Any thread may look at them.
+#[derive(Clone, Debug)]
+pub struct Held {
+    memory: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Held {
+    /// The bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.memory.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
 /// Bytes of a storage, at hand one window at a time.
 pub struct Window<'s> {
     storage: &'s dyn ReadStorage,
@@ -60,7 +76,9 @@ pub struct Window<'s> {
     /// The bytes at hand, where the storage lends them.
     lent: Option<&'s [u8]>,
     /// The bytes at hand, where it does not. What lies behind them is left over from earlier.
-    copied: Vec<u8>,
+    copied: Arc<Vec<u8>>,
+    /// Memory of earlier places that somebody held when the window moved on; it is used again once nobody does.
+    elsewhere: Vec<Arc<Vec<u8>>>,
     range: Range<u64>,
     released: u64,
     reach: Reach,
@@ -71,8 +89,10 @@ pub struct Window<'s> {
 impl Drop for Window<'_> {
     fn drop(&mut self) {
         // One batch of unusual size must not pin its memory for the rest of the run.
-        if let (Some(home), true) = (&mut self.home, self.copied.len() as u64 <= MOST_COPIED) {
-            home.bytes = std::mem::take(&mut self.copied);
+        if let (Some(home), Some(copied)) = (&mut self.home, Arc::get_mut(&mut self.copied))
+            && copied.len() as u64 <= MOST_COPIED
+        {
+            home.bytes = std::mem::take(copied);
         }
     }
 }
@@ -91,7 +111,9 @@ impl<'s> Window<'s> {
 
     fn over(storage: &'s dyn ReadStorage, memory: Scratch, home: Option<&'s mut Scratch>) -> Self {
         let Scratch { bytes, reach } = memory;
-        Self { storage, length: storage.len(), lent: None, copied: bytes, range: 0..0, released: 0, reach, home }
+        let copied = Arc::new(bytes);
+        let length = storage.len();
+        Self { storage, length, lent: None, copied, elsewhere: Vec::new(), range: 0..0, released: 0, reach, home }
     }
 
     /// The storage below.
@@ -137,9 +159,33 @@ impl<'s> Window<'s> {
         }
         let range = reach(self.reach.copied);
         self.range = 0..0;
-        self.storage.read_into(range.clone(), &mut self.copied)?;
+        self.storage.read_into(range.clone(), self.memory())?;
         self.range = range;
         Ok(())
+    }
+
+    /// Memory to copy into that nobody else looks at.
+    fn memory(&mut self) -> &mut Vec<u8> {
+        if Arc::get_mut(&mut self.copied).is_none() {
+            let free = self.elsewhere.iter().position(|memory| Arc::strong_count(memory) == 1);
+            let next = free.map(|at| self.elsewhere.swap_remove(at)).unwrap_or_default();
+            self.elsewhere.push(std::mem::replace(&mut self.copied, next));
+        }
+        // Nobody else has it: nothing is cloned.
+        Arc::make_mut(&mut self.copied)
+    }
+
+    /// The `size` bytes from `position` on, or as many as there are, to be looked at after the window has moved on.
+    /// Bytes that the storage lends are copied, so that what lies behind the window can be released.
+    pub fn hold(&mut self, position: u64, size: u64) -> Result<Held, StoreError> {
+        let view = self.view(position, size)?;
+        let length = view.bytes.len().min(usize::try_from(size).unwrap_or(usize::MAX));
+        if view.is_lent {
+            let memory = Arc::new(view.bytes.get(..length).unwrap_or_default().to_vec());
+            return Ok(Held { memory, range: 0..length });
+        }
+        let start = usize::try_from(position.saturating_sub(self.range.start)).unwrap_or(usize::MAX);
+        Ok(Held { memory: Arc::clone(&self.copied), range: start..start.saturating_add(length) })
     }
 
     /// Hands the bytes of `range` to `take` piece by piece, in order, without holding them all.
@@ -235,6 +281,31 @@ mod tests {
         }
         assert_eq!(Scratch::one_of(usize::MAX).reach.lent, LEAST_REACH);
         assert_eq!(Scratch::one_of(0).reach.copied, MOST_COPIED);
+    }
+
+    #[test]
+    fn what_is_held_stays_while_the_window_moves_on_and_its_memory_is_used_again_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let bytes = numbered_bytes(3 << 20);
+        std::fs::write(&path, &bytes).unwrap();
+        let (read, mapped) = (PreadFile::open(&path).unwrap(), MappedFile::open(&path).unwrap());
+        for storage in [&read as &dyn ReadStorage, &mapped] {
+            let mut window = Window::new(storage);
+            let mut held = std::collections::VecDeque::new();
+            for position in (0..bytes.len()).step_by(100_003) {
+                held.push_back((position, window.hold(position as u64, 5000).unwrap()));
+                for (position, held) in &held {
+                    let end = bytes.len().min(position + 5000);
+                    assert_eq!(held.bytes(), &bytes[*position..end], "{position}");
+                }
+                if held.len() > 6 {
+                    held.pop_front();
+                }
+            }
+            assert!(window.elsewhere.len() <= 4, "{}", window.elsewhere.len());
+            assert_eq!(window.hold(bytes.len() as u64, 5).unwrap().bytes(), b"");
+        }
     }
 
     #[test]

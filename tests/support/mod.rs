@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod changing;
+pub mod kills;
 pub mod sim_disk;
 
 use std::collections::VecDeque;

@@ -45,7 +45,7 @@ pub(crate) struct JudgeArgs {
     show: Show,
 
     /// With --deep: the most that a batch may decompress to
-    #[arg(long, value_name = "BYTES", default_value = "128MiB", value_parser = parse_size)]
+    #[arg(long, value_name = "BYTES", default_value = "128MiB", value_parser = parse_size, hide_short_help = true)]
     max_batch_bytes: u64,
 
     #[command(flatten)]

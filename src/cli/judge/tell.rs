@@ -68,19 +68,18 @@ pub(super) struct Telling {
     least: Severity,
     /// Whether a partition's name alone does not tell which is meant.
     by_path: bool,
-    partitions: u64,
     /// Those that stand below the table of partitions.
     below: Vec<(String, Finding)>,
 }
 
 impl Telling {
     pub(super) fn new(scope: Scope, least: Severity, by_path: bool) -> Self {
-        Self { scope, least, by_path, partitions: 0, below: Vec::new() }
+        Self { scope, least, by_path, below: Vec::new() }
     }
 
     /// Tells what was seen of one partition.
     pub(super) fn partition(&mut self, run: &mut Run, unit: &Unit, mut report: PartitionReport) {
-        self.partitions += 1;
+        *run.seen.partitions.get_or_insert(0) += 1;
         run.seen.files += unit.dir.files_of(unit.only).count() as u64;
         run.seen.segments += report.segments;
         run.seen.batches += report.batches;
@@ -150,9 +149,7 @@ impl Telling {
     pub(super) fn finish(&mut self, run: &mut Run) {
         self.tell_below(run);
         let seen = run.seen;
-        if self.partitions == 0 {
-            return;
-        }
+        let Some(partitions) = seen.partitions else { return };
         let shown = |severity: Severity| match severity {
             severity if severity >= self.least => "",
             Severity::Error => "",
@@ -170,7 +167,7 @@ impl Telling {
         }
         let looked_at = format!(
             "looked at: {}, {}, {}, {}, {}",
-            counted(self.partitions, "partition"),
+            counted(partitions, "partition"),
             counted(seen.segments, "segment"),
             counted(seen.batches, "batch"),
             counted(seen.entries.unwrap_or(0), "index entry"),

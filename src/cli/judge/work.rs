@@ -13,7 +13,7 @@ use crate::format::Offset;
 use crate::format::file_name::{FileKind, FileState};
 use crate::report::row::path_text;
 use crate::scan::parts;
-use crate::store::partition::{PartitionDir, SegmentFiles};
+use crate::store::partition::{OwnedSegment, PartitionDir, SegmentFiles};
 use crate::store::{NamedFile, StoreError};
 
 /// The smallest log that is worth being looked at in parts, in bytes.
@@ -64,23 +64,8 @@ impl Unit {
     /// Its beginning, its segments, its end, for `threads` threads. The last large segments are cut into parts: there are
     /// no others that these threads could look at meanwhile.
     pub(super) fn tasks(self: Arc<Self>, threads: usize) -> Vec<Task> {
-        let segments: Vec<OwnedSegment> = {
-            let of_dir = self.dir.segments();
-            let mut next = None;
-            let mut segments: Vec<_> = of_dir
-                .iter()
-                .rev()
-                .map(|files| {
-                    let segment = OwnedSegment::new(files, next);
-                    // Indexes whose log is gone do not end the segment before them.
-                    next = files.log.map(|_| files.base_offset).or(next);
-                    segment
-                })
-                .collect();
-            segments.reverse();
-            segments
-        };
-        let wanted = segments.into_iter().filter(|segment| self.only.is_none_or(|only| only == segment.base_offset));
+        let of_wanted = |segment: &OwnedSegment| self.only.is_none_or(|only| only == segment.files().base_offset);
+        let wanted = self.dir.owned_segments().into_iter().filter(of_wanted);
         let wanted: Vec<_> = wanted.map(Arc::new).collect();
         let first_in_parts = if threads > 1 { wanted.len().saturating_sub(threads) } else { wanted.len() };
         let mut tasks = vec![Task::Begin(Arc::clone(&self))];
@@ -102,7 +87,7 @@ impl Unit {
     /// The parts in which a segment is looked at; none where it is looked at as a whole. A log that a running broker may
     /// change is not a thing to be put together from parts.
     fn parts(&self, segment: &OwnedSegment, threads: usize) -> Vec<Range<u64>> {
-        let size = segment.log.as_ref().and_then(|log| log.facts().ok()).map_or(0, |facts| facts.size_in_bytes);
+        let size = segment.files().log.and_then(|log| log.facts().ok()).map_or(0, |facts| facts.size_in_bytes);
         match size >= WORTH_PARTS && self.setting.depth > Depth::Quick && !self.setting.is_live() {
             true => parts::ranges(size, threads).collect(),
             false => Vec::new(),
@@ -110,43 +95,11 @@ impl Unit {
     }
 }
 
-/// The files of a segment, without a borrow.
-pub(super) struct OwnedSegment {
-    base_offset: Offset,
-    log: Option<NamedFile>,
-    offset_index: Option<NamedFile>,
-    time_index: Option<NamedFile>,
-    txn_index: Option<NamedFile>,
-    next_base_offset: Option<Offset>,
-}
-
-impl OwnedSegment {
-    fn new(files: &SegmentFiles<'_>, next_base_offset: Option<Offset>) -> Self {
-        Self {
-            base_offset: files.base_offset,
-            log: files.log.cloned(),
-            offset_index: files.offset_index.cloned(),
-            time_index: files.time_index.cloned(),
-            txn_index: files.txn_index.cloned(),
-            next_base_offset,
-        }
-    }
-
-    /// Whether one of its files is not there any more.
-    fn is_gone(&self) -> bool {
-        let files = [&self.log, &self.offset_index, &self.time_index, &self.txn_index];
-        files.into_iter().flatten().any(|file| file.facts().is_err_and(|error| is_gone(&error)))
-    }
-
-    fn files(&self) -> SegmentFiles<'_> {
-        SegmentFiles {
-            base_offset: self.base_offset,
-            log: self.log.as_ref(),
-            offset_index: self.offset_index.as_ref(),
-            time_index: self.time_index.as_ref(),
-            txn_index: self.txn_index.as_ref(),
-        }
-    }
+/// Whether one of its files is not there any more.
+fn is_segment_gone(segment: &OwnedSegment) -> bool {
+    let SegmentFiles { log, offset_index, time_index, txn_index, .. } = segment.files();
+    let files = [log, offset_index, time_index, txn_index];
+    files.into_iter().flatten().any(|file| file.facts().is_err_and(|error| is_gone(&error)))
 }
 
 /// One piece of work.
@@ -217,17 +170,17 @@ impl Workshop {
         let size = if self.progress.is_shown() { segment.files().size_in_bytes().unwrap_or(0) } else { 0 };
         let mut judged = judge(worker, unit, segment);
         // A running broker renames files when it compacts and deletes: what they are called now is asked once.
-        if unit.setting.is_live() && (segment.is_gone() || judged.unreadable.iter().any(is_gone)) {
+        if unit.setting.is_live() && (is_segment_gone(segment) || judged.unreadable.iter().any(is_gone)) {
             let listed = PartitionDir::read(&unit.dir.path).ok();
             let again = listed.as_ref().and_then(|dir| {
-                let now = dir.segments();
-                let files = now.iter().find(|files| files.base_offset == segment.base_offset && files.log.is_some())?;
+                let (now, base_offset) = (dir.segments(), segment.files().base_offset);
+                let files = now.iter().find(|files| files.base_offset == base_offset && files.log.is_some())?;
                 Some(judge(worker, unit, &OwnedSegment::new(files, segment.next_base_offset)))
             });
             match again {
                 Some(again) => judged = again,
                 None => {
-                    let log = segment.log.as_ref().map(NamedFile::path);
+                    let log = segment.files().log.map(NamedFile::path);
                     return Outcome::Gone(log.unwrap_or_else(|| unit.dir.path.clone()));
                 }
             }

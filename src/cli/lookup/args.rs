@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use jiff::tz::TimeZone;
 
-use crate::cli::common::Common;
+use crate::cli::common::{Common, long_help};
 use crate::cli::values::{parse_bytes, parse_time_in};
 use crate::format::Offset;
 use crate::report::lookup::Query;
@@ -13,8 +13,9 @@ use crate::scan::locate::Reading;
 
 /// Arguments of `lookup`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = long_help(DETAILS, EXAMPLES))]
 #[command(group = ArgGroup::new("query").required(true).multiple(true))]
+#[command(override_usage = "kfsck lookup [OPTIONS] <--offset N|--timestamp TIME|--key KEY> <PATHS>...")]
 pub(crate) struct LookupArgs {
     /// Partition directories, segments, or log dirs (an answer for each partition)
     #[arg(required = true)]
@@ -24,14 +25,17 @@ pub(crate) struct LookupArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_offset, group = "query")]
     pub(super) offset: Vec<Offset>,
 
-    /// The first record at or after this time: milliseconds, RFC 3339, a date, back from now (-2h), where dates and times
-    /// without zone are in that of --tz; or one of latest, earliest, max-timestamp, earliest-local, latest-tiered,
-    /// earliest-pending-upload, which are Kafka's -1 to -6; the last three are answered as by a broker without tiered
-    /// storage (repeatable)
+    /// The first record at or after this time, or a name like latest (repeatable)
+    ///
+    /// A time is milliseconds, RFC 3339, a date, or back from now (-2h); dates and times without zone are in that of --tz.
+    /// The names are latest, earliest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload, which are
+    /// Kafka's -1 to -6; the last three are answered as by a broker without tiered storage
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time_or_name, group = "query")]
     pub(super) timestamp: Vec<String>,
 
-    /// The newest record with this key: text, hex:… or base64:… (repeatable). Reads the records, newest segment first
+    /// The newest record with this key (repeatable)
+    ///
+    /// Text, hex:… or base64:…. Reads the records, newest segment first
     #[arg(long, value_parser = clap::builder::ValueParser::new(parse_bytes), group = "query")]
     pub(super) key: Vec<Bytes>,
 
@@ -97,19 +101,20 @@ impl Method {
     }
 }
 
-const EXAMPLES: &str = "\
-An offset that compaction has removed is answered with the next record. An offset equal to the log end, a time after
-the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the log, or of the
-one segment that was named, is refused with exit status 8. Records below the log start offset are not found. Where segments overlap, an offset is looked for
-in the segment whose name says that it holds it, as brokers do. Control records (transaction markers) have offsets and
-timestamps, and are found by them.
+const DETAILS: &str = "\
+An offset that compaction has removed is answered with the next record. An offset equal to the log end, a time \
+after the last record, or a key that is not there is `not found` with exit status 0; an offset outside of the \
+log, or of the one segment that was named, is refused with exit status 8. Records below the log start offset are \
+not found. Where segments overlap, an offset is looked for in the segment whose name says that it holds it, as \
+brokers do. Control records (transaction markers) have offsets and timestamps, and are found by them.";
 
+const EXAMPLES: &str = "\
 Examples:
-  kfsck lookup --offset 1010 /data/orders-3                        one offset
-  kfsck lookup --timestamp 2026-11-20T09:00:00Z -n 5 /data/orders-3  five records from a time on
-  kfsck lookup --timestamp -2h -t 'orders-*' /data                 where was everybody two hours ago?
-  kfsck lookup --timestamp latest --timestamp max-timestamp /data  ends of all partitions
-  kfsck lookup --key order-17 --all /data/orders-3                 every version of a key
+  kfsck lookup --offset 1010 /data/orders-3          one offset
+  kfsck lookup --timestamp 2026-11-20T09:00:00Z -n 5 /data/orders-3
+  kfsck lookup --timestamp -2h -t 'orders-*' /data   where was everybody then?
+  kfsck lookup --timestamp latest /data              ends of all partitions
+  kfsck lookup --key order-17 --all /data/orders-3   every version of a key
   kfsck lookup --offset 1010 --method both --explain /data/orders-3";
 
 /// An offset, as typed.

@@ -1,14 +1,17 @@
 //! The indexes of one segment as they come out of its log, taken from its batches one after the other.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 
+use super::producers::{KnownProducers, Start};
 use crate::check::segment::LARGEST_CONTROL_BATCH;
 use crate::format::compression::Decompressor;
 use crate::format::txn_index::{self, AbortedTxn, TxnIndex};
 use crate::format::{Offset, Position};
 use crate::scan::ScannedBatch;
-use crate::scan::producer_state::{ProducerError, ProducerState, end_marker};
+use crate::scan::producer_state::{ProducerError, end_marker};
 use crate::scan::recover::{Escape, IndexWriter, KafkaRelease, RecoverOptions, fits};
+use crate::store::StoreError;
 
 /// Why indexes end before the last batch of their log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +50,12 @@ pub enum TxnTrouble {
 ///
 /// Source: Kafka `LogSegment.recover`.
 #[derive(Debug)]
-pub(super) struct Derived {
+pub(super) struct Derived<'s> {
     base_offset: Offset,
     /// Offset and time index.
     pub indexes: IndexWriter,
     /// The aborted transactions; `None` where nobody wants to know.
-    pub txns: Option<DerivedTxns>,
+    pub txns: Option<DerivedTxns<'s>>,
     /// Where the indexes end, if not behind the last batch: the position, the first offset that is not in them, and why.
     pub stop: Option<(Position, Offset, Stop)>,
     next_offset: Offset,
@@ -61,9 +64,11 @@ pub(super) struct Derived {
 
 /// The aborted transactions of one segment.
 #[derive(Debug)]
-pub(super) struct DerivedTxns {
-    /// What is known of the producers, so far.
-    pub producers: ProducerState,
+pub(super) struct DerivedTxns<'s> {
+    /// Tells what is known of the producers at the base offset.
+    pub start: Start,
+    /// What is known of the producers, so far; `None` until a batch of one is met.
+    pub known: Option<Result<KnownProducers, StoreError>>,
     /// In the order of their markers.
     pub aborted: Vec<AbortedTxn>,
     /// Offset and producer of each marker that aborts, whether a transaction was open or not.
@@ -71,20 +76,24 @@ pub(super) struct DerivedTxns {
     /// Why there may be others.
     pub trouble: Option<TxnTrouble>,
     decompressor: Decompressor,
+    interrupt: Option<&'s AtomicBool>,
 }
 
-impl Derived {
-    /// Nothing shown yet. `producers` is what is known at the base offset, where transactions are wanted.
-    pub(super) fn new(options: &RecoverOptions, producers: Option<ProducerState>) -> Self {
+impl<'s> Derived<'s> {
+    /// Nothing shown yet. `start` tells what is known of the producers at the base offset, where transactions are
+    /// wanted; `interrupt` ends the search for it.
+    pub(super) fn new(options: &RecoverOptions, start: Option<Start>, interrupt: Option<&'s AtomicBool>) -> Self {
         Self {
             base_offset: options.base_offset,
             indexes: IndexWriter::new(options).leaving_out(),
-            txns: producers.map(|producers| DerivedTxns {
-                producers,
+            txns: start.map(|start| DerivedTxns {
+                start,
+                known: None,
                 aborted: Vec::new(),
                 markers: HashSet::new(),
                 trouble: None,
                 decompressor: Decompressor::default(),
+                interrupt,
             }),
             stop: None,
             next_offset: options.base_offset,
@@ -138,15 +147,17 @@ impl Derived {
     }
 }
 
-impl DerivedTxns {
+impl DerivedTxns<'_> {
     fn take(&mut self, scanned: &ScannedBatch<'_>) -> Result<(), Stop> {
         let Some(header) = scanned.header.as_record_batch() else { return Ok(()) };
         if header.producer_id < 0 {
             return Ok(());
         }
         let (offset, producer_id) = (Offset(header.base_offset), header.producer_id);
+        let known = self.known.get_or_insert_with(|| self.start.resolve(self.interrupt));
+        let Ok(known) = known else { return Ok(()) };
         let (decompressor, markers) = (&mut self.decompressor, &mut self.markers);
-        let applied = self.producers.apply(header, || {
+        let applied = known.state.apply(header, || {
             let batch = scanned.batch().ok_or(TxnTrouble::TooLarge { position: scanned.position })?;
             let marker = end_marker(&batch, decompressor)?;
             if marker.is_some_and(|marker| marker.aborts) {
@@ -194,7 +205,7 @@ impl Known {
     }
 }
 
-impl DerivedTxns {
+impl DerivedTxns<'_> {
     /// The entries that there are to be: those of recovery, and of the ones that are there those about which the log, as
     /// far as it was followed, says nothing.
     pub(super) fn with_kept(&self, there: &[u8], known: Known) -> Vec<AbortedTxn> {

@@ -1,25 +1,94 @@
 //! The steps of a cut: which files get other bytes, which go, and in which order.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Around, Cut, Toll, TruncateError, Walked, open_log};
+use super::{Around, Cut, Toll, TruncateError, Truncation, Walked, open_log};
 use crate::format::file_name::{FileKind, FileState, producer_snapshot_file_name, segment_file_name};
+use crate::format::offset_checkpoint::{self, OffsetCheckpointEntry};
 use crate::format::offset_index::OffsetIndex;
+use crate::format::producer_snapshot::ProducerSnapshot;
 use crate::format::time_index::{TimeIndex, TimeIndexEntry};
 use crate::format::txn_index::TxnIndex;
-use crate::format::{Offset, Position, leader_epoch, offset_checkpoint, producer_snapshot};
+use crate::format::{Offset, Position, leader_epoch, producer_snapshot};
 use crate::repair::RepairError;
 use crate::repair::plan::{Fingerprint, NewFile, Step};
 use crate::scan::producer_state::ProducerState;
 use crate::scan::recover::{LogRange, RecoverOptions, recover};
 use crate::scan::start::{StartConditions, producers_at};
-use crate::store::partition::PartitionDir;
+use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, Verify};
+use crate::store::partition::{PartitionDir, PartitionName};
 use crate::store::write::{FileMeta, WriteStorage};
 use crate::store::{NamedFile, StoreError, read_small};
 
 /// The largest index, snapshot or checkpoint that is taken into a plan, in bytes.
 const LARGEST_SMALL_FILE: u64 = 256 << 20;
+
+/// A file with these bytes, dated now, otherwise like its model.
+fn new_file(bytes: Vec<u8>, model: FileMeta, around: &Around) -> NewFile {
+    let seconds = around.now_ms.div_euclid(1000);
+    let nanoseconds = u32::try_from(around.now_ms.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
+    NewFile::new(bytes, FileMeta { modified: (seconds, nanoseconds), ..model })
+}
+
+/// Log start, recovery point and high watermark, none of which may lie behind the new `end`, and the cleaner checkpoint,
+/// which may not lie behind the `base` offset of the last segment.
+fn lowered_checkpoints(
+    storage: &dyn WriteStorage,
+    around: &Around,
+    name: &PartitionName,
+    end: Offset,
+    base: Offset,
+) -> Result<Vec<Step>, TruncateError> {
+    let Some(log_dir) = &around.log_dir else { return Ok(Vec::new()) };
+    let mut steps = Vec::new();
+    for (kind, most) in [
+        (FileKind::LogStartOffsetCheckpoint, end),
+        (FileKind::RecoveryPointCheckpoint, end),
+        (FileKind::ReplicationOffsetCheckpoint, end),
+        (FileKind::CleanerOffsetCheckpoint, base),
+    ] {
+        let Some(file_name) = kind.fixed_name() else { continue };
+        let file = log_dir.join(file_name);
+        let Some(old) = Fingerprint::of(storage, &file)? else { continue };
+        let bytes = read_small(&file, LARGEST_SMALL_FILE)?;
+        let mut entries = offset_checkpoint::parse(&bytes)
+            .map_err(|error| TruncateError::BadFile { path: file.clone(), why: error.to_string() })?;
+        let is_ours = |entry: &&mut OffsetCheckpointEntry<'_>| {
+            entry.topic == name.topic && entry.partition == name.partition && entry.offset > most
+        };
+        let mut changed = false;
+        for entry in entries.iter_mut().filter(is_ours) {
+            entry.offset = most;
+            changed = true;
+        }
+        if changed {
+            let new = new_file(offset_checkpoint::write(&entries), old.id.meta, around);
+            steps.push(Step::Replace { file, old: Some(old), new });
+        }
+    }
+    Ok(steps)
+}
+
+/// Makes the steps that lower checkpoints once more, from what is in them now.
+pub(super) fn renew_checkpoints(
+    cut: &mut Truncation,
+    storage: &dyn WriteStorage,
+    around: &Around,
+) -> Result<(), TruncateError> {
+    let is_of_log_dir = |step: &Step| step.file().parent() == around.log_dir.as_deref();
+    let steps = &mut cut.plan.steps;
+    let (Some(at), Some(name)) =
+        (steps.iter().position(is_of_log_dir), PartitionName::of_directory(&cut.plan.partition))
+    else {
+        return Ok(());
+    };
+    let lowered = lowered_checkpoints(storage, around, &name, cut.log_end_offset, cut.last_base_offset)?;
+    steps.retain(|step| !is_of_log_dir(step));
+    steps.splice(at..at, lowered);
+    Ok(())
+}
 
 /// Makes the steps of a cut.
 pub(super) struct Planner<'a> {
@@ -58,10 +127,7 @@ impl Planner<'_> {
         if old.is_some() && read_small(&path, LARGEST_SMALL_FILE)? == bytes {
             return Ok(());
         }
-        let seconds = self.around.now_ms.div_euclid(1000);
-        let nanoseconds = u32::try_from(self.around.now_ms.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
-        let meta = FileMeta { modified: (seconds, nanoseconds), ..model };
-        self.steps.push(Step::Replace { file: path, old, new: NewFile::new(bytes, meta) });
+        self.steps.push(Step::Replace { file: path, old, new: new_file(bytes, model, self.around) });
         Ok(())
     }
 
@@ -97,7 +163,7 @@ impl Planner<'_> {
         // A snapshot at or below the log start is one that every start removes.
         let log_start = self.around.checkpointed.log_start_offset.unwrap_or_default();
         let log_start = self.segments.first().map_or(log_start, |first| first.files.base_offset.max(log_start));
-        if end > log_start && !self.snapshots().any(|(offset, _)| offset == end) {
+        if end > log_start && !self.has_readable_snapshot(end)? {
             let name = producer_snapshot_file_name(end, FileState::Live);
             self.replace(self.dir.path.join(name), producer_snapshot::write(&entries))?;
         }
@@ -110,42 +176,21 @@ impl Planner<'_> {
         snapshots.filter_map(|file| Some((file.name.base_offset?, file.path())))
     }
 
+    fn has_readable_snapshot(&self, at: Offset) -> Result<bool, StoreError> {
+        let Some((_, path)) = self.snapshots().find(|(offset, _)| *offset == at) else { return Ok(false) };
+        Ok(ProducerSnapshot::parse(&read_small(&path, LARGEST_SMALL_FILE)?).is_ok())
+    }
+
     fn later_snapshots(&mut self) -> Result<(), TruncateError> {
         let later: BTreeSet<_> = self.snapshots().filter(|(offset, _)| *offset > self.cut.end_offset).collect();
         later.into_iter().rev().try_for_each(|(_, path)| self.remove(path))
     }
 
-    /// Log start, recovery point, high watermark and cleaner checkpoint, none of which may lie behind the new end.
     fn checkpoints(&mut self) -> Result<(), TruncateError> {
-        let Some(log_dir) = self.around.log_dir.clone() else { return Ok(()) };
-        let Some(name) = self.dir.name.clone() else { return Ok(()) };
+        let Some(name) = &self.dir.name else { return Ok(()) };
         let end = self.cut.end_offset;
         let base = self.segments.get(self.cut.segment).map_or(end, |segment| segment.files.base_offset);
-        for (kind, most) in [
-            (FileKind::LogStartOffsetCheckpoint, end),
-            (FileKind::RecoveryPointCheckpoint, end),
-            (FileKind::ReplicationOffsetCheckpoint, end),
-            (FileKind::CleanerOffsetCheckpoint, base),
-        ] {
-            let Some(file_name) = kind.fixed_name() else { continue };
-            let path = log_dir.join(file_name);
-            if self.fingerprint(&path)?.is_none() {
-                continue;
-            }
-            let bytes = read_small(&path, LARGEST_SMALL_FILE)?;
-            let mut entries = offset_checkpoint::parse(&bytes)
-                .map_err(|error| TruncateError::BadFile { path: path.clone(), why: error.to_string() })?;
-            let mut changed = false;
-            for entry in &mut entries {
-                if entry.topic == name.topic && entry.partition == name.partition && entry.offset > most {
-                    entry.offset = most;
-                    changed = true;
-                }
-            }
-            if changed {
-                self.replace(path, offset_checkpoint::write(&entries))?;
-            }
-        }
+        self.steps.extend(lowered_checkpoints(self.storage, self.around, name, end, base)?);
         Ok(())
     }
 
@@ -182,10 +227,14 @@ impl Planner<'_> {
             file.map(|file| read_small(&file.path(), LARGEST_SMALL_FILE)).transpose()
         };
         let offset_entries = read(files.offset_index)?.and_then(|bytes| self.kept_offset_entries(&bytes, base_offset));
+        let offset_entries = match offset_entries {
+            Some(entries) => self.leads_to_batches(segment, &entries)?.then_some(entries),
+            None => None,
+        };
         let time_entries = read(files.time_index)?.and_then(|bytes| self.kept_time_entries(&bytes, base_offset));
         let rebuilt = match (&offset_entries, &time_entries) {
             (Some(_), Some(_)) => None,
-            // Where one is missing or makes no sense both are made again.
+            // Where one is missing or leads astray both are made again.
             _ => {
                 let log = open_log(segment, self.around.policy)?;
                 let range = LogRange { storage: log.as_ref(), start: 0, size_in_bytes: self.cut.position.0 };
@@ -240,6 +289,32 @@ impl Planner<'_> {
             entry.write(&mut kept);
         }
         Some(kept)
+    }
+
+    /// Whether a batch begins where each entry leads, and none before it reaches the entry's offset. The segment becomes
+    /// the newest, in which a broker looks for the log end from the last entry on.
+    fn leads_to_batches(&self, segment: &Walked<'_>, entries: &[u8]) -> Result<bool, TruncateError> {
+        let base_offset = segment.files.base_offset;
+        let index = OffsetIndex::new(entries, base_offset);
+        let mut entries = index.iter().peekable();
+        let log = open_log(segment, self.around.policy)?;
+        let options = ScanOptions { verify: Verify::Framing, ..self.around.scan_from(Position(0)) };
+        let mut scan = BatchScan::new(log.as_ref(), LogSoFar::segment(base_offset, None), options);
+        let mut before = None;
+        while let Some(entry) = entries.peek() {
+            let Some(batch) = scan.next_batch()? else { break };
+            match entry.position().cmp(&Some(batch.position)) {
+                Ordering::Less => return Ok(false),
+                Ordering::Equal if before >= Some(entry.offset) => return Ok(false),
+                Ordering::Equal => drop(entries.next()),
+                Ordering::Greater => {}
+            }
+            before = Some(batch.header.last_offset());
+        }
+        match scan.end() {
+            Some(ScanEnd::Stopped) => Err(TruncateError::Stopped),
+            _ => Ok(entries.peek().is_none()),
+        }
     }
 
     /// The entries before the cut and the closing one; `None` as above.

@@ -26,7 +26,7 @@ use snapshots::Snapshots;
 use crate::format::file_name::FileKind;
 use crate::format::{Offset, Position};
 use crate::scan::producer_state::ProducerState;
-use crate::scan::recover::Escape;
+use crate::scan::recover::{Escape, KafkaRelease};
 use crate::store::partition::PartitionDir;
 use crate::store::{ReadPolicy, StoreError};
 
@@ -41,8 +41,8 @@ pub fn predict(
     load::Loader::play(dir, conditions, policy)
 }
 
-/// What a broker knows of the producers at `offset`, which must be the base offset of a segment: from the newest usable
-/// snapshot on, through the segments before. It is what recovery of that segment begins with.
+/// What a broker knows of the producers at `offset`, where a batch begins: from the newest usable snapshot on, through
+/// the batches before. Indexes are not asked, and of batches without producers only the header is read.
 ///
 /// Errors: as for [`predict`]. A [`Refusal`] is what keeps the broker from getting there.
 pub fn producers_at(
@@ -55,7 +55,9 @@ pub fn producers_at(
         let mut files = Files::of(dir, policy)?;
         let bases = dir.segments().into_iter().filter(|segment| segment.log.is_some());
         let bases = bases.map(|segment| segment.base_offset).filter(|base_offset| *base_offset < offset);
-        let mut segments = bases.map(|base_offset| (base_offset, Segment::new(base_offset))).collect();
+        let mut segments = bases.map(|base_offset| (base_offset, Segment::without_indexes(base_offset))).collect();
+        // That release looks for last offsets, which every header tells: a later one decompresses old batches.
+        let conditions = StartConditions { release: KafkaRelease::V3_9, ..conditions };
         let mut snapshots = Snapshots::load(&files)?;
         let log_start = conditions.log_start_offset.unwrap_or(Offset(0));
         snapshots.rebuild(&conditions, &mut segments, log_start, offset, false, &mut files)?;

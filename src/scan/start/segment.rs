@@ -30,6 +30,11 @@ impl Segment {
         Self::with_suffix(base_offset, "")
     }
 
+    /// A segment that is read from its beginning, whatever its indexes say.
+    pub(super) fn without_indexes(base_offset: Offset) -> Self {
+        Self { offset_entries: Some(0), time_entries: Some(0), ..Self::new(base_offset) }
+    }
+
     pub(super) fn with_suffix(base_offset: Offset, suffix: &'static str) -> Self {
         Self { base_offset, suffix, offset_entries: None, time_entries: None }
     }
@@ -89,6 +94,9 @@ impl Segment {
         target: Option<Offset>,
     ) -> Result<(Position, Offset), Halt> {
         let entries = self.open_offset_index(conditions, files);
+        if entries == 0 {
+            return Ok((Position(0), self.base_offset));
+        }
         let bytes = files.read(&self.file(FileKind::OffsetIndex))?;
         let index = OffsetIndex::new(&bytes, self.base_offset);
         let last = entries.checked_sub(1).and_then(|slot| index.entry(slot));

@@ -298,6 +298,19 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         },
     ),
     (
+        Id::PartitionUndoData,
+        Words {
+            what: "undo data of a change that kfsck has made, or was making when it was interrupted",
+            says: &["undo data of {action} of {time}, which is {state}"],
+            readers: "none; where the change was interrupted, as long as it is not taken back some files may be old and some new",
+            clean: "it is ignored",
+            unclean: "it is ignored",
+            mend: Mend::ByHand(
+                "`kfsck undo PARTITION` shows what would be taken back, and `kfsck undo --discard PARTITION` what would be freed if the change is to stay; an interrupted change must be taken back",
+            ),
+        },
+    ),
+    (
         Id::PartitionMetadataMissing,
         Words {
             what: "no partition.metadata, although the log dir is one of KRaft",

@@ -1,0 +1,97 @@
+//! The commands that documents show are run, and print what the documents say.
+//!
+//! `TRYCMD=overwrite cargo test --test docs_commands` writes what they print into `docs/coming-from-kafka-dump-log.md`.
+
+mod support;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// All options of Kafka's tool, of any release from 2.8 on.
+const KAFKAS_OPTIONS: [&str; 17] = [
+    "--files",
+    "--print-data-log",
+    "--deep-iteration",
+    "--skip-record-metadata",
+    "--verify-index-only",
+    "--index-sanity-check",
+    "--max-message-size",
+    "--max-bytes",
+    "--key-decoder-class",
+    "--value-decoder-class",
+    "--offsets-decoder",
+    "--transaction-log-decoder",
+    "--cluster-metadata-decoder",
+    "--remote-log-metadata-decoder",
+    "--share-group-state-decoder",
+    "--help",
+    "--version",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join(page)).unwrap()
+}
+
+#[test]
+fn the_page_about_kafka_dump_log_shows_what_is_printed() {
+    trycmd::TestCases::new().case("docs/coming-from-kafka-dump-log.md").run();
+}
+
+#[test]
+fn the_page_about_kafka_dump_log_names_every_option_once_in_its_table() {
+    let page = read("docs/coming-from-kafka-dump-log.md");
+    let section = page.split("\n## Flag by flag\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(['`', ' ']).next());
+    assert_eq!(rows.collect::<Vec<_>>(), KAFKAS_OPTIONS);
+    for line in section.lines().filter(|line| line.starts_with("| `") && line.contains("not built yet")) {
+        let option = line.strip_prefix("| `").unwrap().split('`').next().unwrap();
+        let refused = support::kfsck(root(), ["dump-log", "--files", "x.log", option]);
+        assert_eq!(refused.status, Some(16), "{option}");
+    }
+}
+
+/// The commands of a page with what it says that they print.
+fn commands(page: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for block in page.split("\n```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("console\n")) {
+        let mut continues = false;
+        for line in block.lines() {
+            match (line.strip_prefix("$ "), found.last_mut()) {
+                (Some(command), _) => found.push((format!("{command}\n"), String::new())),
+                (None, Some((command, _))) if continues => command.push_str(&format!("{line}\n")),
+                (None, Some((_, said))) => said.push_str(&format!("{line}\n")),
+                (None, None) => panic!("output without a command: {line}"),
+            }
+            continues = line.ends_with('\\');
+        }
+    }
+    found
+}
+
+#[test]
+fn the_examples_with_jq_print_what_the_page_says() {
+    let has_jq = Command::new("jq").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !has_jq {
+        return println!("jq is not there: the examples with it were not run");
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_kfsck"));
+    let mut path = OsString::from(program.parent().unwrap());
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    let commands = commands(&read("docs/json.md"));
+    assert!(commands.len() >= 8, "{} commands", commands.len());
+    for (command, said) in &commands {
+        assert!(command.contains("| jq "), "{command}");
+        let done = Command::new("sh").args(["-c", command]).env("PATH", &path).current_dir(root()).output().unwrap();
+        let printed = String::from_utf8(done.stdout).unwrap();
+        assert_eq!(&printed, said, "{command}{}", String::from_utf8_lossy(&done.stderr));
+        assert!(done.stderr.is_empty() && done.status.success(), "{command}");
+        assert!(!printed.trim().is_empty(), "{command}");
+    }
+}
