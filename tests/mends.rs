@@ -61,7 +61,9 @@ fn every_command_that_is_shown_plans_something() {
     let mut commands = 0;
     // Gigabytes are not read for this.
     let is_huge = |case: &Case| case.damage.iter().any(|damage| damage.resize.is_some_and(|size| size > 1 << 30));
-    for case in cases().into_iter().filter(|case| !is_huge(case)) {
+    // `truncate-to-hw` refuses to cut right before such a batch.
+    let is_refused = |case: &Case| case.name == "length of a batch negative";
+    for case in cases().into_iter().filter(|case| !is_huge(case) && !is_refused(case)) {
         let root = TempDir::new().unwrap();
         case.build(root.path());
         let findings = findings(root.path(), &case);
