@@ -211,7 +211,7 @@ fn starts_are_predicted_as_kafka_recorded_them() {
             for (at, release) in RELEASES.into_iter().enumerate() {
                 let kafka = by_release.get("*").unwrap_or_else(|| &by_release[release]);
                 let ours = predicted(&partition, &case.healthy, is_clean, [KafkaRelease::V3_9, KafkaRelease::V4_4][at]);
-                if ours != *kafka {
+                if put_in_place(ours.clone()) != put_in_place(kafka.clone()) {
                     wrong += &format!("{name:?} {release} clean {is_clean}\n  kafka {kafka:?}\n  ours  {ours:?}\n");
                 }
             }
@@ -223,6 +223,14 @@ fn starts_are_predicted_as_kafka_recorded_them() {
     let missing: Vec<_> =
         cases.values().filter(|case| case.is_seen_by_loading() && !judged.contains(&case.name)).collect();
     assert!(missing.is_empty(), "not judged: {:?}", missing.iter().map(|case| &case.name).collect::<Vec<_>>());
+}
+
+/// The same where a `.swap` file that takes the place of another counts as a change of that one.
+fn put_in_place(mut start: Start) -> Start {
+    start.files.retain(|file| !(file.starts_with('-') && file.ends_with(".swap")));
+    start.files.iter_mut().for_each(|file| *file = file.replacen('>', "~", 1));
+    start.files.sort();
+    start
 }
 
 /// What a start is said to make of a partition, in the form of the record.

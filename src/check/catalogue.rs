@@ -98,7 +98,7 @@ catalogue! {
     /// There is a log and no offset index.
     IndexMissing = "index/missing", Warning, Safe;
     /// An index, of whatever kind, whose log is not there.
-    IndexOrphan = "index/orphan", Warning, Safe;
+    IndexOrphan = "index/orphan", Warning, None;
     /// Bytes behind the last whole entry.
     IndexPartialEntry = "index/partial-entry", Error, Safe;
     /// Offsets that do not rise from entry to entry.
@@ -169,6 +169,8 @@ catalogue! {
     TxnIndexStableOffsetLow = "txnindex/stable-offset-low", Info, Safe;
 
     // Producer snapshots.
+    /// No snapshot that a start would find, in a log dir that was closed in order: it forgets the producers of the log.
+    SnapshotMissing = "snapshot/missing", Warning, Safe;
     /// A snapshot that cannot be read: version, checksum or length.
     SnapshotUnreadable = "snapshot/unreadable", Error, Safe;
     /// A snapshot of an offset that the log has not reached.

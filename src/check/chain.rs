@@ -63,8 +63,12 @@ impl Chain {
             ends_before_the_next(before, facts, findings);
             match (is_empty, is_newest) {
                 (false, _) => {
-                    let was_never_compacted = context.was_never_compacted && !self.has_gaps && !has_gaps(facts);
-                    let context = Context { was_never_compacted, ..context };
+                    let shows_compaction = self.has_gaps || has_gaps(facts);
+                    let context = Context {
+                        was_compacted: context.was_compacted || shows_compaction,
+                        was_never_compacted: context.was_never_compacted && !shows_compaction,
+                        ..context
+                    };
                     follows_without_a_gap(before, facts, path, context, findings);
                 }
                 (true, true) if facts.size_in_bytes == 0 => {
@@ -271,6 +275,9 @@ mod tests {
         let at_start = [Offset(0), Offset(10), Offset(15)];
         let began = Context { snapshot_offsets: &at_start, ..Context::default() };
         assert_eq!(severity(began, &segments), Severity::Warning);
+        // Segments that a compaction has emptied lie there still.
+        let emptied = [segment(0, Some(9)), segment(10, None), segment(12, None), segment(15, Some(19))];
+        assert_eq!(severity(began, &emptied), Severity::Info);
         let elsewhere = Context { snapshot_offsets: &[Offset(0), Offset(12)], ..Context::default() };
         assert_eq!(severity(elsewhere, &segments), Severity::Info);
         let never = Context { was_never_compacted: true, ..Context::default() };

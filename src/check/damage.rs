@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Id;
-use super::finding::{Finding, Severity};
+use super::finding::{Finding, Repair, Severity};
 use super::index_file::SegmentState;
 use crate::format::batch::{
     BatchHeader, FrameError, HEADER_UP_TO_MAGIC, LEAST_RECORD_BATCH_LENGTH, LOG_OVERHEAD, RECORD_BATCH_CRC_START,
@@ -50,7 +50,7 @@ pub(super) fn stretch(
     };
     let goes_on = matches!(end, ScanEnd::Damaged(Damage { next_intact: Some(_), .. }));
     let mut finding = finding.at(position, length).offset(next_offset).with("nextOffset", next_offset);
-    if matches!(finding.id, Id::LogTornTail | Id::LogZeroTail) {
+    if finding.repair == Repair::Lossy {
         // Nothing is appended to an older segment, and readers go on in the next one.
         finding = finding.with("isNewest", u64::from(state.is_newest));
     }

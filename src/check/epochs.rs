@@ -37,8 +37,7 @@ pub struct EpochsCheck {
     told: Option<usize>,
     /// The first batch that readers can get and no entry covers.
     below_first: Option<(Run, BatchPlace)>,
-    has_epochs: bool,
-    has_old_magic: bool,
+    ends_in_epoch: bool,
     any_old_magic: bool,
     end_offset: Option<Offset>,
     end_is_known: bool,
@@ -85,8 +84,7 @@ impl EpochsCheck {
             before_held: None,
             told: None,
             below_first: None,
-            has_epochs: false,
-            has_old_magic: false,
+            ends_in_epoch: false,
             any_old_magic: false,
             end_offset: None,
             end_is_known: true,
@@ -178,7 +176,7 @@ impl EpochsCheck {
 
     fn note_end(&mut self, facts: &SegmentFacts) {
         if facts.batches > 0 {
-            (self.has_epochs, self.has_old_magic) = (!facts.epochs.is_empty(), facts.has_old_magic);
+            self.ends_in_epoch = facts.ends_in_epoch;
         }
         self.any_old_magic |= facts.has_old_magic;
         self.end_is_known = facts.end == ScanEnd::CleanEof;
@@ -318,11 +316,11 @@ impl EpochsCheck {
     }
 
     /// Whether there is a file where batches have epochs; one that is empty is as good as none. Messages of the old
-    /// formats make a broker clear it.
+    /// formats make a broker clear it, and the next batch with an epoch begins it anew.
     ///
     /// Source: Kafka `LeaderEpochFileCache`, `UnifiedLog.append`.
     fn missing(&self) -> Option<Finding> {
-        let is_wanted = self.has_epochs && !self.has_old_magic && !self.setting.is_live();
+        let is_wanted = self.ends_in_epoch && !self.setting.is_live();
         let file_missing = u64::from(matches!(self.file, EpochFile::Missing));
         is_wanted.then(|| Finding::new(Id::EpochFileMissing, &self.path).with("fileMissing", file_missing))
     }
@@ -334,7 +332,8 @@ impl EpochsCheck {
         (entry.epoch < 0 || entry.start_offset.0 < 0).then(|| self.about(Id::EpochNegative, slot, entry))
     }
 
-    /// Whether epochs and start offsets rise. Of two entries in conflict a broker drops the older one without a word.
+    /// Whether epochs and start offsets rise. Of two entries in conflict a broker drops the older one without a word, of two
+    /// of one epoch the later.
     ///
     /// Source: Kafka `LeaderEpochFileCache.assign`.
     fn not_increasing(

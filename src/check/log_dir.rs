@@ -407,14 +407,23 @@ pub fn several(log_dirs: &[(&LogDir, &LogDirFacts)], setting: Setting) -> Findin
     directory_ids_differ(&formatted, &mut findings);
     log_dirs_are_of_one_broker(&formatted, &mut findings);
     let mut of_one: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let mut unowned = Vec::new();
     for (log_dir, facts) in formatted {
         if let Some(owner) = facts.owner() {
             of_one.entry(owner).or_default().push(log_dir);
+        } else if facts.meta_properties.is_none() && facts.unreadable.is_empty() {
+            unowned.push(log_dir);
         }
     }
     for group in of_one.values().filter(|group| group.len() > 1) {
         partitions_are_there_once(group, &mut findings);
     }
+    // Whose they are nobody tells: perhaps one broker's, as all that are given together should be.
+    let mut of_nobody = Findings::new();
+    if unowned.len() > 1 {
+        partitions_are_there_once(&unowned, &mut of_nobody);
+    }
+    findings.append(of_nobody.into_vec().into_iter().map(|it| it.as_severity(Severity::Warning)).collect());
     if setting.is_live() {
         lower_what_moves(&mut findings);
     }

@@ -28,6 +28,7 @@ pub mod partition_files;
 pub mod producers;
 pub mod segment;
 pub mod snapshots;
+mod swapped;
 mod time_index;
 pub mod txn_index;
 

@@ -15,6 +15,7 @@ use super::log_dir::LogDirFacts;
 use super::partition_files::PartitionFiles;
 use super::producers::ProducersCheck;
 use super::segment::JudgedSegment;
+use super::swapped::{self, Swapped};
 use crate::format::Offset;
 use crate::format::file_name::{DirState, FileKind};
 use crate::format::leader_epoch;
@@ -74,6 +75,9 @@ pub struct PartitionCheck<'a> {
     tail_is_damaged: bool,
     producers: ProducersCheck<'a>,
     epochs: EpochsCheck,
+    has_swapped: bool,
+    /// Base offset and number of records of each segment, where others may take their place.
+    records: Vec<(Offset, u64)>,
     report: PartitionReport,
 }
 
@@ -142,6 +146,8 @@ impl<'a> PartitionCheck<'a> {
             tail_is_damaged: false,
             producers: ProducersCheck::new(dir, log_start_offset, setting),
             epochs: EpochsCheck::new(dir, log_start_offset, setting),
+            has_swapped: !setting.is_live() && swapped::has_any(dir),
+            records: Vec::new(),
             report: PartitionReport::default(),
         }
     }
@@ -177,6 +183,9 @@ impl<'a> PartitionCheck<'a> {
         self.report.unreadable.extend(unreadable);
         let Some(path) = path.filter(|_| !is_gone) else { return };
         self.report.segments += 1;
+        if self.has_swapped {
+            self.records.push((facts.base_offset, facts.records));
+        }
         self.report.size_in_bytes += facts.size_in_bytes;
         self.report.last_timestamp = facts.max_timestamp.map(|(timestamp, _)| timestamp).or(self.report.last_timestamp);
         self.report.latest_epoch = facts.epochs.last().map(|run| run.epoch).or(self.report.latest_epoch);
@@ -232,6 +241,13 @@ impl<'a> PartitionCheck<'a> {
         self.report.findings.append(judged.findings);
         self.report.topic_id = judged.topic_id;
         self.cannot_read(judged.unreadable);
+        if self.has_swapped {
+            let checkpointed = &self.surroundings.checkpointed;
+            let mut unreadable = Vec::new();
+            let swapped = Swapped { dir, checkpointed, setting, records: &self.records };
+            swapped.judge(&mut self.report.findings, &mut unreadable);
+            self.cannot_read(unreadable);
+        }
         if let Some(file) = self.dir.file(FileKind::LeaderEpochCheckpoint)
             && let Ok(bytes) = read_small(&file.path(), LARGEST_EPOCH_FILE)
         {

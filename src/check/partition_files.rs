@@ -134,7 +134,8 @@ impl PartitionFiles<'_> {
         let swapped = self.grouped(FileState::Swap);
         let range = self.swapped_offsets(swapped.keys().copied().filter(|base| is_kept(*base)).flatten(), judged);
         let replaced = range.map_or(0, |(from, until)| {
-            let is_replaced = |base: Offset| base >= from && base < until;
+            // One of the same name goes whatever the range.
+            let is_replaced = |base: Offset| (base >= from && base < until) || swapped.contains_key(&Some(base));
             self.dir.segments().iter().filter(|segment| is_replaced(segment.base_offset)).count() as u64
         });
         for (base, group) in swapped {

@@ -10,10 +10,11 @@ use super::partition::PartitionReport;
 use super::segment::JudgedSegment;
 use super::{Depth, Id, Setting, Severity, disorder, snapshots, txn_index};
 use crate::format::Offset;
-use crate::format::file_name::{FileKind, FileState};
+use crate::format::file_name::{FileKind, FileState, segment_file_name};
 use crate::scan::ScanEnd;
 use crate::scan::producer_facts::{BadMarker, PlainInside, ProducerFacts, SequenceStep};
 use crate::scan::segment_facts::SegmentFacts;
+use crate::scan::start::{StartConditions, predict};
 use crate::store::NamedFile;
 use crate::store::partition::{PartitionDir, SegmentFiles};
 
@@ -57,6 +58,7 @@ impl LogSoFar {
 /// The producers of a partition that is being judged.
 #[derive(Debug)]
 pub struct ProducersCheck<'a> {
+    dir: &'a PartitionDir,
     log: LogSoFar,
     setting: Setting,
     segments: Vec<SegmentFiles<'a>>,
@@ -95,6 +97,7 @@ impl<'a> ProducersCheck<'a> {
         let mut snapshots: Vec<&NamedFile> = dir.files.iter().filter(is_snapshot).collect();
         snapshots.sort_by_key(|file| file.name.base_offset);
         Self {
+            dir,
             log: LogSoFar {
                 producers: ProducerFacts::default(),
                 hidden: HiddenOffsets::default(),
@@ -179,6 +182,31 @@ impl<'a> ProducersCheck<'a> {
         }
         let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base_offset).collect();
         snapshots::stray(&self.snapshots, &bases, &mut report.findings);
+        let with_log = self.segments.iter().filter(|segment| segment.log.is_some());
+        let bases: Vec<Offset> = with_log.map(|segment| segment.base_offset).collect();
+        snapshots::count_others(&self.snapshots, &bases, &mut report.findings);
+        report.findings.append(self.a_clean_start_knows_the_producers(&bases).into_iter().collect());
+    }
+
+    /// Whether a start that trusts the log dir knows the producers of the log. Where it finds no snapshot at all it takes
+    /// the log for one without producers and does not read it; an older release leaves such logs when it is upgraded.
+    ///
+    /// Source: Kafka `UnifiedLog.rebuildProducerState`.
+    fn a_clean_start_knows_the_producers(&self, bases: &[Offset]) -> Option<Finding> {
+        let is_trusted = self.setting.clean_shutdown && !self.setting.is_live() && !self.is_blind;
+        let has_none = snapshots::found_by_a_start(&self.snapshots, bases).is_empty();
+        if !is_trusted || !has_none || self.log.producers.producers().next().is_none() {
+            return None;
+        }
+        let mut conditions = StartConditions::new(true, 0);
+        conditions.log_start_offset = Some(self.log.log_start_offset).filter(|start| *start >= Offset(0));
+        // What cannot be read was told already; and a segment that is recovered gets a snapshot first.
+        let start = predict(self.dir, conditions, self.setting.policy).ok()?;
+        if start.refusal.is_some() || !start.producers.is_empty() {
+            return None;
+        }
+        let name = segment_file_name(start.log_end_offset, FileKind::ProducerSnapshot, FileState::Live);
+        snapshots::missing(self.dir.path.join(name), &self.log, start.log_end_offset)
     }
 
     fn files(&mut self, base_offset: Offset) -> Option<SegmentFiles<'a>> {

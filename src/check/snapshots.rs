@@ -1,6 +1,7 @@
 //! Producer snapshots: each on its own, and held against the log below its offset.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::finding::{Finding, Findings};
 use super::partition::PartitionReport;
@@ -308,6 +309,75 @@ fn missing_producers(file: &NamedFile, ids: &HashSet<i64>, log: &LogSoFar, findi
         let finding = Finding::new(Id::SnapshotProducerMissing, file.path()).offset(last_offset);
         findings.push(finding.with("producerId", producer_id).with("producers", count));
     }
+}
+
+/// Which snapshots a start still finds when it has deleted those that belong to no segment, but for the newest.
+///
+/// Source: Kafka `ProducerStateManager.removeStraySnapshots`.
+pub fn found_by_a_start<'a>(snapshots: &[&'a NamedFile], bases: &[Offset]) -> Vec<&'a NamedFile> {
+    let offset = |file: &NamedFile| file.name.base_offset;
+    let is_base = |at: Offset| bases.binary_search(&at).is_ok();
+    let newest_stray = snapshots.iter().filter_map(|file| offset(file)).filter(|at| !is_base(*at)).max();
+    let kept_stray = newest_stray.filter(|at| bases.last().is_none_or(|last| at > last));
+    let is_found = |at: Offset| is_base(at) || kept_stray == Some(at);
+    snapshots.iter().copied().filter(|file| offset(file).is_some_and(is_found)).collect()
+}
+
+/// Of each snapshot that can be read and is wrong: how many a start would find if all such were deleted. Without any, a
+/// clean start does not read the log.
+pub fn count_others(snapshots: &[&NamedFile], bases: &[Offset], findings: &mut Findings) {
+    let is_believed = |finding: &Finding| {
+        let ids = [
+            Id::SnapshotEntry,
+            Id::SnapshotContradictsLog,
+            Id::SnapshotForgetsTransaction,
+            Id::SnapshotPhantomTransaction,
+        ];
+        ids.contains(&finding.id)
+    };
+    let wrong: HashSet<PathBuf> =
+        findings.iter().filter(|finding| is_believed(finding)).map(|finding| finding.path.clone()).collect();
+    if wrong.is_empty() {
+        return;
+    }
+    let others: Vec<&NamedFile> = snapshots.iter().copied().filter(|file| !wrong.contains(&file.path())).collect();
+    let count = found_by_a_start(&others, bases).len() as u64;
+    findings.retain(|finding| {
+        if is_believed(finding) {
+            finding.details.push(("otherSnapshots", count.into()));
+        }
+        true
+    });
+}
+
+/// That no snapshot is left, and how many producers of the log a clean start forgets therefore. The last stable offset
+/// is then the log end.
+///
+/// Source: Kafka `UnifiedLog.rebuildProducerState`.
+pub fn missing(path: PathBuf, log: &LogSoFar, log_end_offset: Offset) -> Option<Finding> {
+    let mut forgotten = 0u64;
+    let mut open = Vec::new();
+    for producer in log.producers.producers() {
+        if producer.last_event.is_none_or(|event| event.offset < log.log_start_offset) {
+            continue;
+        }
+        forgotten += 1;
+        let is_open = log.producers.is_open_for_sure(producer) && is_visible(producer, log);
+        open.extend(producer.open_transaction().filter(|_| is_open));
+    }
+    if forgotten == 0 {
+        return None;
+    }
+    let finding = Finding::new(Id::SnapshotMissing, path).with("producers", forgotten);
+    let finding = finding.with("logEndOffset", log_end_offset);
+    Some(match open.iter().min() {
+        Some(first) => {
+            let last_stable_offset = log.log_start_offset.max(*first);
+            let finding = finding.offset(last_stable_offset).as_severity(Severity::Error);
+            finding.with("openTransactions", open.len() as u64).with("lastStableOffset", last_stable_offset)
+        }
+        None => finding,
+    })
 }
 
 /// A snapshot of an offset that the log has not reached: the next start deletes it, and with it the newest good one.

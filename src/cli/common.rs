@@ -304,10 +304,14 @@ impl Run {
         let seen = self.seen;
         if seen.errors > 0 {
             let (places, files) = (counted(seen.errors, "place"), counted(seen.files, "file"));
-            // Not every command counts batches.
-            let batches =
-                if seen.batches > 0 { format!(" with {}", counted(seen.batches, "batch")) } else { String::new() };
-            let words = format!("{places} damaged, in {files}{batches}");
+            // Not every command counts files and batches.
+            let mut words = format!("{places} damaged");
+            if seen.files > 0 {
+                words.push_str(&format!(", in {files}"));
+            }
+            if seen.batches > 0 {
+                words.push_str(&format!(" with {}", counted(seen.batches, "batch")));
+            }
             self.reporter.words(&mut self.output.buffer, Some(Tone::Bad), words.as_bytes());
         }
         let more = self.to_check.len().saturating_sub(MOST_TO_CHECK);

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use super::reporter::{Format, Reporter, Tone};
 use super::row::{Field, Row, Value, path, path_text};
 use super::{json, text};
+use crate::check::kraft::METADATA_DIRECTORY;
 use crate::check::{Detail, Finding, Place, Repair, Severity};
 use render::TOGETHER;
 pub use render::message;
@@ -65,6 +66,8 @@ pub fn tell(
     at_start: impl Fn(&Finding) -> AtStart,
 ) {
     let mut told = Told::default();
+    let is_cut = |finding: &Finding| finding.repair == Repair::Lossy && finding.severity > Severity::Info;
+    let first_cut = findings.iter().position(is_cut);
     for (at, finding) in findings.iter().enumerate() {
         let words = words(finding.id);
         let at_start = at_start(finding);
@@ -73,6 +76,7 @@ pub fn tell(
             _ => None,
         });
         let usual = words::of(finding);
+        let mend = mend(finding, words, subject, first_cut == Some(at));
         let clean = at_start.clean.as_deref().or(known).unwrap_or(usual.clean);
         let unclean = at_start.unclean.as_deref().or(known).unwrap_or(usual.unclean);
         let mut lines = Vec::new();
@@ -85,24 +89,22 @@ pub fn tell(
             let is_last_of_kind =
                 findings.get(at + 1).is_none_or(|next| (next.id, &next.path) != (finding.id, &finding.path));
             if is_last_of_kind {
-                let mend = mend(finding, words, subject);
                 // What a command mends is said once for the partition.
                 let mend = if mend.starts_with("kfsck ") { "" } else { &mend };
                 told.explain(reporter, &mut lines, words.what, &[usual.readers, clean, unclean, mend]);
             }
             lines.pop();
         }
-        row(reporter, out, subject, finding, words, [usual.readers, clean, unclean], &lines);
+        row(reporter, out, subject, finding, [usual.readers, clean, unclean, &mend], &lines);
     }
     if reporter.format() == Format::Text {
-        for (class, command) in [(Repair::Safe, REBUILD_INDEX), (Repair::Lossy, TRUNCATE)] {
-            let is_mended_by = |finding: &&Finding| {
-                finding.repair == class
-                    && matches!(words(finding.id).mend, Mend::Command(mend) if mend == command)
-                    && !is_followed(finding)
+        for command in [REBUILD_INDEX, TRUNCATE] {
+            let shown = format!("kfsck {command} {}", quoted_for_shell(subject.dir));
+            let is_mended_by = |(at, finding): (usize, &Finding)| {
+                mend(finding, words(finding.id), subject, first_cut == Some(at)) == shown
             };
-            if findings.iter().any(|finding| is_mended_by(&finding)) {
-                let line = format!("To see the repair: kfsck {command} {}", quoted_for_shell(subject.dir));
+            if findings.iter().enumerate().any(is_mended_by) {
+                let line = format!("To see the repair: {shown}");
                 reporter.words(out, None, line.as_bytes());
             }
         }
@@ -116,14 +118,15 @@ pub fn tell(
 pub const REBUILD_INDEX: &str = "rebuild-index";
 /// The command that cuts what cannot be read.
 pub const TRUNCATE: &str = "truncate-to-hw --to intact-end";
+/// The command that cuts a batch and all behind it off.
+pub const CUT_BEFORE: &str = "truncate-to-hw --to OFFSET";
 
 fn row(
     reporter: &mut Reporter,
     out: &mut Vec<u8>,
     subject: &Subject<'_>,
     finding: &Finding,
-    words: &Words,
-    [readers, clean, unclean]: [&str; 3],
+    [readers, clean, unclean, mend]: [&str; 4],
     lines: &[u8],
 ) {
     let Place { position, length, slot, offset } = finding.place;
@@ -135,7 +138,6 @@ fn row(
     let details = String::from_utf8_lossy(&details);
     let file = path_text(&finding.path);
     let place = place_words(finding);
-    let mend = mend(finding, words, subject);
     let partition = if subject.partition.is_empty() { Value::Absent } else { Value::Text(subject.partition) };
     let more = finding.more;
     let is_narrow = reporter.is_narrow_table();
@@ -173,7 +175,7 @@ fn row(
         Field::json_only("readers", Value::Text(readers)),
         Field::json_only("atCleanStart", Value::Text(clean)),
         Field::json_only("atUncleanStart", Value::Text(unclean)),
-        Field::json_only("mend", Value::Text(&mend)),
+        Field::json_only("mend", Value::Text(mend)),
         Field::json_only("more", if more > 0 { Value::Unsigned(more) } else { Value::Absent }),
         Field::json_only("details", Value::Json(&details)),
     ];
@@ -184,12 +186,19 @@ fn row(
 
 const NOTHING: &str = "nothing needs to be done";
 
-/// What mends a finding. Where intact batches lie behind the damage, they go with it or the damage stays.
-fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>) -> String {
+/// What mends a finding. Where intact batches lie behind the damage, they go with it or the damage stays; and whatever
+/// cuts the first damage of a partition takes all behind it too.
+fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>, is_first_cut: bool) -> String {
     let dir = quoted_for_shell(subject.dir);
     match words.mend {
-        Mend::Command(_) if finding.repair == Repair::None => NOTHING.to_owned(),
-        Mend::Command(TRUNCATE) if is_followed(finding) => {
+        Mend::Command(_) if finding.repair == Repair::None || finding.severity == Severity::Info => NOTHING.to_owned(),
+        Mend::Command(TRUNCATE | CUT_BEFORE) if subject.partition == METADATA_DIRECTORY => {
+            format!("copy {METADATA_DIRECTORY} from another controller")
+        }
+        Mend::Command(TRUNCATE | CUT_BEFORE) if !is_first_cut => {
+            "the cut that is needed for the damage before it takes this too".to_owned()
+        }
+        Mend::Command(command) if command == CUT_BEFORE || (command == TRUNCATE && is_followed(finding)) => {
             let target = finding.place.offset.map_or("OFFSET".to_owned(), |offset| offset.to_string());
             format!(
                 "copy the partition from a replica that has these bytes intact; else kfsck truncate-to-hw --to {target} \
@@ -197,13 +206,13 @@ fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>) -> String {
             )
         }
         Mend::Command(command) => format!("kfsck {command} {dir}"),
-        Mend::ByHand(how) => how.to_owned(),
+        Mend::ByHand(how) => words::by_hand(finding).unwrap_or(how).to_owned(),
     }
 }
 
-/// Whether intact batches lie behind the damage.
+/// Whether intact batches lie behind the damage, in the same log or in a later one.
 fn is_followed(finding: &Finding) -> bool {
-    finding.details.iter().any(|(name, _)| *name == "nextIntactPosition")
+    finding.int("isNewest") == Some(0) || finding.details.iter().any(|(name, _)| *name == "nextIntactPosition")
 }
 
 /// `error  index/position-past-end  entry 3 (bytes 24..32): position 99000000, the log ends at 65536  repair: safe`

@@ -53,6 +53,8 @@ pub struct SegmentFacts {
     pub max_timestamp: Option<(i64, Offset)>,
     /// Whether there are batches with records before magic 2.
     pub has_old_magic: bool,
+    /// Whether a batch with a leader epoch comes behind all batches before magic 2, which make a broker forget epochs.
+    pub ends_in_epoch: bool,
     /// Where the leader epoch changes, in order; at most a thousand of them.
     pub epochs: Vec<EpochRun>,
     /// How often offsets were left out between two batches.
@@ -87,6 +89,7 @@ impl SegmentFacts {
             max_last_offset: None,
             max_timestamp: None,
             has_old_magic: false,
+            ends_in_epoch: false,
             epochs: Vec::new(),
             gaps: 0,
             first_gap: None,
@@ -132,6 +135,8 @@ impl SegmentFacts {
             self.epochs.push(EpochRun { epoch, first: place, before: self.last });
         }
         self.has_old_magic |= header.as_record_batch().is_none();
+        self.ends_in_epoch =
+            header.partition_leader_epoch().is_some() || (self.ends_in_epoch && header.as_record_batch().is_some());
         self.first.get_or_insert(place);
         self.last = Some(place);
         self.max_last_offset = self.max_last_offset.max(Some(last_offset));

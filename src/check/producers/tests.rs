@@ -411,3 +411,57 @@ fn offsets_that_are_gone_are_found_among_ranges() {
     assert!(hidden.any_in(Offset(12), Offset(31)) && !hidden.any_in(Offset(12), Offset(30)));
     assert!(!hidden.any_in(Offset(9), Offset(9)));
 }
+
+#[test]
+fn without_any_snapshot_a_clean_start_forgets_what_the_log_holds() {
+    let closed = |change: &dyn Fn(&mut Log)| {
+        let mut log = Log::new();
+        change(&mut log);
+        // Without an index a start recovers the segment, and reads the log for that.
+        log.file(&format!("{:020}.index", 0), b"").findings()
+    };
+    let open = closed(&|log| _ = log.plain(7).data(1).data(2).commit(1));
+    let ours: Vec<_> = open.iter().filter(|finding| finding.id == Id::SnapshotMissing).collect();
+    assert_eq!((ours.len(), ours[0].severity), (1, Severity::Error));
+    let numbers = ["producers", "openTransactions", "lastStableOffset", "logEndOffset"].map(|name| ours[0].int(name));
+    assert_eq!(numbers, [Some(3), Some(1), Some(2), Some(4)]);
+    let severity = |change: &dyn Fn(&mut Log)| {
+        let findings = closed(change);
+        findings.iter().find(|finding| finding.id == Id::SnapshotMissing).map(|finding| finding.severity)
+    };
+    assert_eq!(severity(&|log| _ = log.data(1).commit(1)), Some(Severity::Warning), "nothing is open");
+    assert_eq!(severity(&|log| _ = log.plain(-1)), None, "there is no producer");
+    assert_eq!(severity(&|log| _ = log.data(1).snapshot(1, &[])), None, "there is a snapshot");
+    assert_eq!(severity(&|log| _ = log.data(1).file(&format!("{:020}.snapshot", 1), b"x")), None, "it reads the log");
+    let is_stray = |log: &mut Log| {
+        let index = format!("{:020}.index", 2);
+        log.data(1).data(1).snapshot(1, &[]).roll().plain(-1).file(&index, b"");
+    };
+    assert_eq!(severity(&is_stray), Some(Severity::Error), "the start deletes it, for no segment begins there");
+    let deleted = |log: &mut Log| {
+        log.log_start_offset = Some(Offset(2));
+        log.data(1).data(1);
+    };
+    assert_eq!(severity(&deleted), None, "nothing of it is left for readers");
+    let mut recovered = Log::new();
+    recovered.data(1);
+    assert!(recovered.findings().iter().all(|finding| finding.id != Id::SnapshotMissing));
+}
+
+#[test]
+fn whoever_deletes_a_wrong_snapshot_is_told_how_many_are_left() {
+    let others = |change: &dyn Fn(&mut Log)| {
+        let mut log = Log::new();
+        log.plain(1).plain(1).roll().plain(1);
+        change(&mut log);
+        let findings = log.findings();
+        findings.iter().filter(|it| it.id == Id::SnapshotContradictsLog).map(|it| it.int("otherSnapshots")).collect()
+    };
+    let none: Vec<Option<i64>> = others(&|log| _ = log.snapshot(3, &[entry(1, 9, 2)]));
+    assert_eq!(none, [Some(0)]);
+    assert_eq!(others(&|log| _ = log.snapshot(3, &[entry(1, 9, 2)]).snapshot(2, &[entry(1, 1, 1)])), [Some(1)]);
+    let both = others(&|log| _ = log.snapshot(3, &[entry(1, 9, 2)]).snapshot(2, &[entry(1, 8, 1)]));
+    assert_eq!(both, [Some(0), Some(0)], "all that are wrong have to go");
+    let stray = others(&|log| _ = log.snapshot(3, &[entry(1, 9, 2)]).snapshot(1, &[entry(1, 0, 0)]));
+    assert_eq!(stray, [Some(0)], "a start deletes the other one");
+}

@@ -70,6 +70,8 @@ impl About {
     fn of(id: Id) -> Option<Self> {
         let (subject, _) = id.name().split_once('/')?;
         Some(match (id, subject) {
+            // The start that was worked out knows of snapshots that are there.
+            (Id::SnapshotMissing, _) => return None,
             (Id::PartitionEmpty, _) => Self::Partition,
             (Id::PartitionNameNotCanonical, _) => Self::Name,
             (

@@ -5,7 +5,7 @@ mod log;
 mod log_dir;
 mod partition;
 
-use crate::check::{Finding, Id};
+use crate::check::{Finding, Id, Severity};
 
 /// What is said of a kind of finding.
 #[derive(Debug)]
@@ -82,6 +82,13 @@ pub(super) fn of(finding: &Finding) -> Usual {
             clean: "not noticed",
             unclean: "the log is cut here and all later segments are deleted, if the segment is above the recovery point; else it is not noticed",
         },
+        Id::IndexEntryOfStart => match finding.int("indexPosition") {
+            Some(0) => Usual { readers: "none: lookups begin there anyway", clean, unclean },
+            _ => Usual { readers: "fetches of the offsets before this position skip records", clean, unclean },
+        },
+        Id::PartitionSwapFile if finding.severity == Severity::Error => {
+            Usual { readers: "what the replaced segments hold is lost with the next start", clean, unclean }
+        }
         Id::LogZeroTail if finding.int("isNewest") == Some(1) => {
             Usual { readers: "none yet; what is appended behind the zeros can never be read", clean, unclean }
         }
@@ -90,6 +97,26 @@ pub(super) fn of(finding: &Finding) -> Usual {
         }
         _ => Usual { readers, clean, unclean },
     }
+}
+
+/// What a person can do about this very finding, where that is not what is usual.
+pub(super) fn by_hand(finding: &Finding) -> Option<&'static str> {
+    const COPY: &str = "copy the partition from a replica that has it";
+    let is_error = finding.severity == Severity::Error;
+    Some(match (finding.id, finding.int("otherSnapshots")) {
+        (Id::IndexOrphan, _) if is_error => COPY,
+        (Id::PartitionSwapFile, _) if is_error && finding.int("replacedSegments") == Some(0) => COPY,
+        (Id::PartitionSwapFile, _) if is_error => {
+            "move the .swap files out of the directory before a broker starts: the segments they replace are still there"
+        }
+        (_, Some(0)) => {
+            "stop the broker and delete the file together with .kafka_cleanshutdown: without any snapshot, only a start without that marker reads the log"
+        }
+        (_, Some(_)) => {
+            "stop the broker and delete the file: a start goes on from another snapshot and reads the log behind it"
+        }
+        _ => return None,
+    })
 }
 
 /// For kinds that somebody has forgotten to word; a test sees to it that there is none.

@@ -42,13 +42,14 @@ impl Epochs {
         Ok(())
     }
 
+    /// Takes in the next line: what it contradicts goes, or the line itself where its epoch is the latest one's.
     fn assign(&mut self, entry: LeaderEpochEntry, files: &mut Files) {
         let is_known = self
             .entries
             .last()
             .is_some_and(|last| entry.epoch == last.epoch && entry.start_offset >= last.start_offset);
         if is_known {
-            return;
+            return dropped(vec![entry], files);
         }
         let from = self
             .entries

@@ -27,7 +27,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "none; but if a gap between the segments shows that the log was lost, its records are gone",
             clean: "the file is deleted",
             unclean: "the file is deleted",
-            mend: Mend::ByHand("nothing has to be done, the broker deletes it when it starts"),
+            mend: Mend::ByHand(
+                "nothing needs to be done; if the log was lost, copy the partition from a replica that has it",
+            ),
         },
     ),
     (
@@ -128,7 +130,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             says: &[
                 "offset {indexOffset} at position {indexPosition}: the start of the segment needs no entry[; {wrongEntries} of {entries} entries are wrong]",
             ],
-            readers: "none: lookups begin at the start of the segment anyway",
+            readers: "at position 0 none, lookups begin there anyway; at any other, fetches of the offsets before it skip records",
             clean: "not noticed",
             unclean: "made again from the log if the segment is at or above the recovery point; else it stays",
             mend: Mend::Command(REBUILD_INDEX),

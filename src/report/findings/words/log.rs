@@ -1,6 +1,6 @@
 //! Words for what is seen in logs.
 
-use super::super::TRUNCATE;
+use super::super::{CUT_BEFORE, TRUNCATE};
 use super::{Mend, Words};
 use crate::check::Id;
 
@@ -142,7 +142,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             clean: "not noticed",
             unclean: "if an index entry falls due at this batch, the whole segment is emptied and all later ones are deleted; else it is not noticed",
             mend: Mend::ByHand(
-                "if the batches are there twice (a file system that replayed a block), cut the second ones off: kfsck truncate-to-hw --to OFFSET; else copy the partition from a replica that has it",
+                "copy the partition from a replica that has it; no cut helps where batches are there twice (a file system that replayed a block), because one at their offset takes both",
             ),
         },
     ),
@@ -311,7 +311,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "with isolation read-committed, consumers fail or hang here",
             clean: "if no producer snapshot lies behind it, the broker does not start",
             unclean: "the broker does not start; up to 3.9 it cuts the log behind the marker first",
-            mend: Mend::Command(TRUNCATE),
+            mend: Mend::Command(CUT_BEFORE),
         },
     ),
     (
@@ -324,7 +324,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "none",
             clean: "if no producer snapshot lies behind it, the broker does not start",
             unclean: "the broker does not start (InvalidTxnStateException)",
-            mend: Mend::Command(TRUNCATE),
+            mend: Mend::Command(CUT_BEFORE),
         },
     ),
     (

@@ -3,7 +3,26 @@
 use super::{Mend, Words};
 use crate::check::Id;
 
+/// For snapshots that a start believes although they are wrong.
+const BELIEVED_WRONGLY: &str = "stop the broker and delete the file; if no other snapshot is left at the base of a segment or behind it, delete .kafka_cleanshutdown too, because a clean start without any snapshot does not read the log";
+
 pub(super) const TABLE: &[(Id, Words)] = &[
+    (
+        Id::SnapshotMissing,
+        Words {
+            what: "no snapshot, although the log dir was closed in order and the log holds producers",
+            says: &[
+                "there is no snapshot: a clean start forgets {producers:producer} of the log, and with {openTransactions:open transaction} the last stable offset moves from {lastStableOffset} to {logEndOffset}",
+                "there is no snapshot: a clean start forgets {producers:producer} of the log",
+            ],
+            readers: "with an open transaction, consumers with isolation read-committed are given records that are not decided; else none, but a duplicate from these producers would not be noticed",
+            clean: "empty ones are written: no producer and no transaction of the log is known",
+            unclean: "producers and transactions are read from the log",
+            mend: Mend::ByHand(
+                "put the snapshots back if they were moved away; else delete .kafka_cleanshutdown before the broker starts: without that marker it reads the log",
+            ),
+        },
+    ),
     (
         Id::SnapshotUnreadable,
         Words {
@@ -12,7 +31,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "none",
             clean: "it is deleted, an older one is used and the log behind it is read",
             unclean: "it is deleted, an older one is used and the log behind it is read",
-            mend: Mend::ByHand("stop the broker, delete the file: a start makes it again from the log"),
+            mend: Mend::ByHand(
+                "nothing needs to be done: a start deletes the file itself; do not delete it before, because without any snapshot a clean start does not read the log",
+            ),
         },
     ),
     (
@@ -23,7 +44,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "none",
             clean: "it is deleted",
             unclean: "it is deleted",
-            mend: Mend::ByHand("stop the broker, delete the file: a start makes it again from the log"),
+            mend: Mend::ByHand(
+                "nothing needs to be done: a start deletes the file itself; do not delete it before, because without any snapshot a clean start does not read the log",
+            ),
         },
     ),
     (
@@ -47,7 +70,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "idempotent producers may fail or write twice",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
-            mend: Mend::ByHand("stop the broker, delete the file: a start makes it again from the log"),
+            mend: Mend::ByHand(BELIEVED_WRONGLY),
         },
     ),
     (
@@ -61,7 +84,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "idempotent producers may fail (OutOfOrderSequenceException) or write twice",
             clean: "taken as it stands",
             unclean: "taken as it stands, unless a recovery writes it anew",
-            mend: Mend::ByHand("stop the broker, delete the file: a start makes it again from the log"),
+            mend: Mend::ByHand(BELIEVED_WRONGLY),
         },
     ),
     (
@@ -74,7 +97,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "consumers with isolation read-committed are given records of a transaction that is not decided",
             clean: "taken as it stands: the last stable offset is too high",
             unclean: "taken as it stands, unless a recovery writes it anew",
-            mend: Mend::ByHand("stop the broker, delete the file: a start makes it again from the log"),
+            mend: Mend::ByHand(BELIEVED_WRONGLY),
         },
     ),
     (
@@ -87,7 +110,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
             readers: "consumers with isolation read-committed never get past it",
             clean: "taken as it stands: the last stable offset stays where it is",
             unclean: "taken as it stands, unless a recovery writes it anew",
-            mend: Mend::ByHand("stop the broker, delete the file: a start makes it again from the log"),
+            mend: Mend::ByHand(BELIEVED_WRONGLY),
         },
     ),
     (
@@ -135,8 +158,8 @@ pub(super) const TABLE: &[(Id, Words)] = &[
                 "line {line}: epoch {leaderEpoch} begins at offset {startOffset}, behind epoch {previousLeaderEpoch} at {previousStartOffset}",
             ],
             readers: "none; as a follower it may cut too much or too little",
-            clean: "the older of the entries that contradict each other are dropped",
-            unclean: "the older of the entries that contradict each other are dropped",
+            clean: "of entries that contradict each other the older are dropped, of two of one epoch the later",
+            unclean: "of entries that contradict each other the older are dropped, of two of one epoch the later",
             mend: Mend::ByHand(
                 "stop the broker and write the epochs of the log into the file (kfsck dump-log shows them)",
             ),
@@ -226,13 +249,13 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Words {
             what: "a file that an interrupted compaction or split has left",
             says: &[
-                "{files:file} of segment {baseOffset} with {sizeInBytes:byte} that an interrupted compaction has left, to be {fate}[; in the place of {replacedSegments:segment} with offsets {replacesFrom} up to {replacesUntil}]",
+                "{files:file} of segment {baseOffset} with {sizeInBytes:byte} that an interrupted compaction has left, to be {fate}[; in the place of {replacedSegments:segment} with offsets {replacesFrom} up to {replacesUntil}][; {records:record} in the place of {replacedRecords}][; it is damaged: {damage}][ at position {damagePosition}][; the log end falls from {logEndBefore} to {logEndAfter}]",
             ],
             readers: "none",
             clean: "it takes the place of the segments it was made of, which are deleted; with a .cleaned file beside it, it is deleted itself",
             unclean: "it takes the place of the segments it was made of, which are deleted; with a .cleaned file beside it, it is deleted itself",
             mend: Mend::ByHand(
-                "nothing needs to be done if the broker left it; a file that came from elsewhere must be moved away, because segments in its range are deleted",
+                "nothing needs to be done if the broker left it; one that is damaged, or came from elsewhere, must be moved away before a broker starts, because segments in its range are deleted",
             ),
         },
     ),

@@ -1,0 +1,167 @@
+//! What is said to mend a damage does: every command that is shown plans something, and what is advised about producer
+//! snapshots brings back what a broker knew of its producers.
+//!
+//! With `KFSCK_JUDGE=PROGRAM` Kafka's own classes start on the directories that were treated as advised.
+
+#[path = "support/healthy.rs"]
+mod healthy;
+#[path = "support/judge.rs"]
+mod judge;
+#[path = "support/recipe.rs"]
+mod recipe;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use healthy::CLOSED_AT;
+use judge::RELEASES;
+use kfsck::format::producer_snapshot::ProducerEntry;
+use kfsck::scan::start::{StartConditions, predict};
+use kfsck::store::ReadPolicy;
+use kfsck::store::partition::PartitionDir;
+use recipe::Case;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn cases() -> Vec<Case> {
+    recipe::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recipes"))
+}
+
+fn kfsck(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kfsck")).args(arguments).output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+}
+
+/// The findings that `check` tells of all log dirs in `root`.
+fn findings(root: &Path, case: &Case) -> Vec<Value> {
+    let mut log_dirs: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    log_dirs.sort();
+    let depth = if case.quick { "--quick" } else { "--deep" };
+    let paths = log_dirs.iter().map(|path| path.to_str().unwrap());
+    let arguments: Vec<_> = ["check", depth, "--show", "info", "-f", "json"].into_iter().chain(paths).collect();
+    lines(&kfsck(&arguments)).into_iter().filter(|line| line["type"] == "finding").collect()
+}
+
+/// The command in a sentence, without the program's name.
+fn command_in(mend: &str) -> Option<Vec<&str>> {
+    let (_, command) =
+        mend.split_once("kfsck ").filter(|(before, _)| before.is_empty() || before.ends_with("else "))?;
+    Some(command.split(" cuts off").next()?.split(' ').collect())
+}
+
+#[test]
+fn every_command_that_is_shown_plans_something() {
+    let mut wrong = Vec::new();
+    let mut commands = 0;
+    // Gigabytes are not read for this.
+    let is_huge = |case: &Case| case.damage.iter().any(|damage| damage.resize.is_some_and(|size| size > 1 << 30));
+    // `truncate-to-hw` refuses to cut right before such a batch.
+    let is_refused = |case: &Case| case.name == "length of a batch negative";
+    for case in cases().into_iter().filter(|case| !is_huge(case) && !is_refused(case)) {
+        let root = TempDir::new().unwrap();
+        case.build(root.path());
+        let findings = findings(root.path(), &case);
+        let mends: BTreeSet<&str> = findings.iter().map(|finding| finding["mend"].as_str().unwrap()).collect();
+        for command in mends.iter().filter_map(|mend| command_in(mend)) {
+            commands += 1;
+            let output = kfsck(&[command.as_slice(), &["-f", "json"]].concat());
+            let plans =
+                lines(&output).iter().any(|line| line["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
+            // 4: there is something to be done. A refusal adds 8.
+            if output.status.code() != Some(4) || !plans {
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                wrong.push(format!("{:?}: {} exits with {}: {said}", case.name, command.join(" "), output.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {commands} commands:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(commands > 50, "{commands}");
+}
+
+/// Does what is advised about a snapshot.
+fn follow(mend: &str, file: &Path, log_dir: &Path) {
+    let marker = log_dir.join(".kafka_cleanshutdown");
+    let (deletes_file, deletes_marker) = match mend {
+        _ if mend.starts_with("nothing needs to be done") => (false, false),
+        _ if mend.starts_with("put the snapshots back") => (false, true),
+        _ if mend.starts_with("stop the broker and delete the file together with") => (true, true),
+        _ if mend.starts_with("stop the broker and delete the file:") => (true, false),
+        other => panic!("nobody knows how to: {other}"),
+    };
+    if deletes_file && file.exists() {
+        fs::remove_file(file).unwrap();
+    }
+    if deletes_marker && marker.exists() {
+        fs::remove_file(marker).unwrap();
+    }
+}
+
+/// What a broker knows of the producers once it has started on the partition.
+fn producers_after_a_start(partition: &Path) -> Vec<ProducerEntry> {
+    let is_clean = partition.parent().unwrap().join(".kafka_cleanshutdown").exists();
+    let conditions = StartConditions::new(is_clean, CLOSED_AT);
+    predict(&PartitionDir::read(partition).unwrap(), conditions, ReadPolicy::default()).unwrap().producers
+}
+
+/// The cases in which a snapshot is wrong in a way that matters: what is advised was done.
+fn treated() -> Vec<(Case, TempDir, PathBuf)> {
+    let mut treated = Vec::new();
+    for case in cases() {
+        let is_meant =
+            |id: &str| id.starts_with("snapshot/") && !["stray", "producer-missing"].iter().any(|it| id.ends_with(it));
+        if !case.expect.iter().any(|expect| is_meant(&expect.id)) {
+            continue;
+        }
+        let root = TempDir::new().unwrap();
+        let partition = case.build(root.path()).partition;
+        for finding in findings(root.path(), &case).iter().filter(|finding| is_meant(finding["id"].as_str().unwrap())) {
+            let file = Path::new(finding["file"].as_str().unwrap());
+            follow(finding["mend"].as_str().unwrap(), file, partition.parent().unwrap());
+        }
+        treated.push((case, root, partition));
+    }
+    assert!(treated.len() > 10);
+    treated
+}
+
+#[test]
+fn what_is_advised_about_snapshots_brings_the_producers_back() {
+    for (case, _root, partition) in treated() {
+        let healthy = TempDir::new().unwrap();
+        let expected = producers_after_a_start(&case.healthy.build(healthy.path()));
+        assert_eq!(producers_after_a_start(&partition), expected, "{}", case.name);
+    }
+}
+
+#[test]
+fn kafka_starts_with_the_producers_of_the_undamaged_log_once_the_advice_was_followed() {
+    let Some(judge) = judge::judge() else { return println!("KFSCK_JUDGE is not set: Kafka was not asked") };
+    let treated = treated();
+    let healthy: Vec<_> = treated
+        .iter()
+        .map(|(case, ..)| {
+            let root = TempDir::new().unwrap();
+            let partition = case.healthy.build(root.path());
+            (root, partition)
+        })
+        .collect();
+    let load = |partition: &PathBuf| format!("load {} --root --now {CLOSED_AT}", partition.display());
+    let pairs = treated.iter().zip(&healthy);
+    let commands: Vec<_> = pairs.flat_map(|((.., treated), (_, healthy))| [load(treated), load(healthy)]).collect();
+    for release in RELEASES {
+        for (answers, (case, ..)) in judge::ask(&judge, release, &commands).chunks(2).zip(&treated) {
+            let [treated, healthy] = [0, 1].map(|at| {
+                let state = answers[at].iter().find(|line| line["type"] == "state");
+                let state = state.unwrap_or_else(|| panic!("{release} {}: {:?}", case.name, answers[at]));
+                ["logEndOffset", "lastStableOffset", "producers"].map(|key| state[key].clone())
+            });
+            assert_eq!(treated, healthy, "{release} {}", case.name);
+        }
+    }
+}
