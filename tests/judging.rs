@@ -304,7 +304,10 @@ fn a_table_has_a_line_a_partition_and_the_findings_below() {
     let dir = tempfile::tempdir().expect("a directory");
     let partition = copy(dir.path());
     patch(&files(&partition, "index")[1], 4, &99_000_000_i32.to_be_bytes());
-    let finished = kfsck(dir.path(), ["check", "-f", "table", "."]);
+    let short = kfsck(dir.path(), ["check", "-f", "table", "."]);
+    let short = String::from_utf8(short.stdout).expect("UTF-8");
+    assert!(short.contains("txn-mixed-0") && !short.contains("txn-other-0"), "sound partitions are counted: {short}");
+    let finished = kfsck(dir.path(), ["check", "-f", "table", "-v", "."]);
     let text = String::from_utf8(finished.stdout).expect("UTF-8");
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     let titles = "partition segments size log start high watermark log end last timestamp epoch errors warnings";

