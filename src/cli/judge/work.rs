@@ -17,7 +17,7 @@ use crate::store::partition::{OwnedSegment, PartitionDir, SegmentFiles};
 use crate::store::{NamedFile, StoreError};
 
 /// The smallest log that is worth being looked at in parts, in bytes.
-const WORTH_PARTS: u64 = 64 << 20;
+const WORTH_PARTS: u64 = 16 << 20;
 
 /// A partition that is being looked at.
 pub(super) struct Unit {

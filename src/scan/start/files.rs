@@ -1,7 +1,7 @@
 //! The files of a partition directory as they become, without touching those on disk.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::outcome::{DeletedFor, StartEvent, What};
@@ -77,8 +77,14 @@ pub(super) struct Files {
     policy: ReadPolicy,
     on_disk: BTreeMap<String, u64>,
     now: BTreeMap<String, Content>,
+    /// Those of the names that are asked for again and again: once for each segment that is recovered.
+    snapshots: BTreeSet<String>,
     kept: Cell<u64>,
     events: Vec<StartEvent>,
+}
+
+fn is_snapshot(name: &str) -> bool {
+    name.ends_with(".snapshot")
 }
 
 /// What has become of a directory.
@@ -103,7 +109,13 @@ impl Files {
             }
         }
         let now = on_disk.iter().map(|(name, size)| (name.clone(), unchanged(name, *size))).collect();
-        Ok(Self { dir: dir.path.clone(), policy, on_disk, now, kept: Cell::new(0), events: Vec::new() })
+        let snapshots = on_disk.keys().filter(|name| is_snapshot(name)).cloned().collect();
+        Ok(Self { dir: dir.path.clone(), policy, on_disk, now, snapshots, kept: Cell::new(0), events: Vec::new() })
+    }
+
+    /// The names that end as those of producer snapshots do.
+    pub(super) fn snapshots(&self) -> impl Iterator<Item = &String> {
+        self.snapshots.iter()
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -139,16 +151,21 @@ impl Files {
     }
 
     pub(super) fn remove(&mut self, name: &str) -> bool {
+        self.snapshots.remove(name);
         self.now.remove(name).is_some()
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) {
+        self.snapshots.remove(from);
         if let Some(content) = self.now.remove(from) {
-            self.now.insert(to.to_owned(), content);
+            self.put(to, content);
         }
     }
 
     pub(super) fn put(&mut self, name: &str, content: Content) {
+        if is_snapshot(name) {
+            self.snapshots.insert(name.to_owned());
+        }
         self.now.insert(name.to_owned(), content);
     }
 

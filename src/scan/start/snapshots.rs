@@ -255,12 +255,10 @@ fn dies_of(error: ProducerError) -> RefusalReason {
 
 fn listed(files: &Files) -> Result<BTreeMap<Offset, String>, Halt> {
     let mut found = BTreeMap::new();
-    for name in files.names() {
-        if name.ends_with(".snapshot") {
-            let offset = number_of(&name);
-            let offset = offset.ok_or_else(|| refuse(name.clone(), None, RefusalReason::NameWithoutNumber))?;
-            found.insert(offset, name);
-        }
+    for name in files.snapshots() {
+        let offset = number_of(name);
+        let offset = offset.ok_or_else(|| refuse(name.clone(), None, RefusalReason::NameWithoutNumber))?;
+        found.insert(offset, name.clone());
     }
     Ok(found)
 }
