@@ -124,6 +124,17 @@ fn large_partition(path: &Path) -> u64 {
     offset as u64
 }
 
+/// What is known of a partition without a log dir.
+fn around() -> Around {
+    Around {
+        log_dir: None,
+        checkpointed: Checkpointed::default(),
+        policy: ReadPolicy::default(),
+        now_ms: 1_700_000_000_000,
+        stop: None,
+    }
+}
+
 #[test]
 fn a_log_is_read_once_for_the_plan_once_before_the_cut_and_then_only_where_it_was_cut() {
     if bytes_read().is_none() {
@@ -134,13 +145,7 @@ fn a_log_is_read_once_for_the_plan_once_before_the_cut_and_then_only_where_it_wa
     let end = large_partition(&path);
     let run = |arguments: &[&str]| run("rebuild-index", arguments, &path);
     assert_eq!(run(&["--apply"]).status, Some(1));
-    let around = Around {
-        log_dir: None,
-        checkpointed: Checkpointed::default(),
-        policy: ReadPolicy::default(),
-        now_ms: 1_700_000_000_000,
-        stop: None,
-    };
+    let around = around();
     let size = SEGMENTS as u64 * SEGMENT_BYTES;
     let mut last = bytes_read().unwrap();
     let mut segments_read = |most: u64, what: &str| {
@@ -169,13 +174,7 @@ fn what_was_changed_meanwhile_is_looked_at_again() {
     let path = dir.path().canonicalize().unwrap().join("orders-3");
     let end = large_partition(&path);
     assert_eq!(run("rebuild-index", &["--apply"], &path).status, Some(1));
-    let around = Around {
-        log_dir: None,
-        checkpointed: Checkpointed::default(),
-        policy: ReadPolicy::default(),
-        now_ms: 1_700_000_000_000,
-        stop: None,
-    };
+    let around = around();
     let to = To::Offset(Offset(end as i64 - 10));
     let cut = plan(&Disk, &PartitionDir::read(&path).unwrap(), &around, to, &|_| ()).unwrap();
     let mut before = Before::look(&Disk, &cut, &around, false, &|_| ()).unwrap();
