@@ -240,6 +240,15 @@ impl<'s> BatchScan<'s> {
         }
     }
 
+    /// Goes to the first intact batch that can belong to this log, from where the walk is and before `until`; `false` where
+    /// there is none. It may be one inside a value.
+    pub(super) fn go_to_intact(&mut self, until: u64) -> Result<bool, StoreError> {
+        let range = self.position..until;
+        let found = resync::first_intact_in(&mut self.window, range, &self.so_far, self.options.stop)?;
+        self.position = found.unwrap_or(self.position);
+        Ok(found.is_some())
+    }
+
     /// Goes on behind the batch with this header, which begins where the walk is and was looked at elsewhere.
     #[inline]
     pub(super) fn pass(&mut self, header: &BatchHeader) {

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::batch_scan::{BatchScan, ScanOptions, ScannedBatch};
 use super::producer_facts::LARGEST_MARKER;
-use super::resync::{self, LogSoFar};
+use super::resync::LogSoFar;
 use crate::format::Position;
 use crate::format::batch::BatchHeader;
 use crate::store::window::Scratch;
@@ -56,7 +56,7 @@ impl<T> Part<T> {
         Self { start, headers: Vec::new(), control: VecDeque::new(), notes: VecDeque::new() }
     }
 
-    /// Looks at the batches that begin in `range`, as far as all are intact. `start` is what is known of the segment.
+    /// Looks at the batches that begin in `range`, as far as all are intact. `segment` is what is known of it.
     /// `look` sees each of them and says what is worth remembering.
     ///
     /// Errors: the storage could not be read.
@@ -68,15 +68,13 @@ impl<T> Part<T> {
         scratch: &mut Scratch,
         mut look: impl FnMut(&ScannedBatch<'_>) -> Option<T>,
     ) -> Result<Self, StoreError> {
-        let found = match range.start {
-            0 => Some(0),
-            _ => resync::first_intact_in(storage, range.clone(), &segment, options.stop, scratch)?,
-        };
-        let Some(start) = found else { return Ok(Self::new(range.end)) };
-        let mut part = Self::new(start);
-        let most = usize::try_from((range.end - range.start) / BYTES_PER_BATCH).unwrap_or(usize::MAX).max(1);
-        let options = ScanOptions { start: Position(start), ..options };
+        let options = ScanOptions { start: Position(range.start), ..options };
         let mut scan = BatchScan::with_scratch(storage, segment, options, scratch);
+        if range.start > 0 && !scan.go_to_intact(range.end)? {
+            return Ok(Self::new(range.end));
+        }
+        let mut part = Self::new(scan.position().0);
+        let most = usize::try_from((range.end - range.start) / BYTES_PER_BATCH).unwrap_or(usize::MAX).max(1);
         while scan.position().0 < range.end
             && part.headers.len() < most
             && let Some(scanned) = scan.next_before_damage()?

@@ -21,8 +21,8 @@ use crate::format::Offset;
 use crate::format::batch::{BatchHeader, LEAST_LENGTH, RECORD_BATCH_OVERHEAD, RecordBatchHeader};
 use crate::format::bytes::{Reader, i32_at, i64_at};
 use crate::format::compression::Compression;
-use crate::store::window::{Scratch, Window};
-use crate::store::{ReadStorage, StoreError};
+use crate::store::StoreError;
+use crate::store::window::Window;
 
 /// What is known of a log before the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,19 +125,17 @@ pub(super) fn next_intact(
 /// The first position in `range` at which an intact batch begins that can belong to the segment `segment`. It may be one
 /// inside a value: nothing is asked about where it leads.
 pub(super) fn first_intact_in(
-    storage: &dyn ReadStorage,
+    window: &mut Window<'_>,
     range: Range<u64>,
     segment: &LogSoFar,
     stop: Option<&AtomicBool>,
-    scratch: &mut Scratch,
 ) -> Result<Option<u64>, StoreError> {
-    let mut window = Window::with_scratch(storage, scratch);
     // A preallocated end may take gigabytes.
     if window.is_zero(range.clone())? {
         return Ok(None);
     }
-    let damaged = range.start.saturating_sub(1);
-    let mut search = Search { window: &mut window, so_far: *segment, damaged, end: storage.len(), work: 0, stop };
+    let (damaged, end) = (range.start.saturating_sub(1), window.storage().len());
+    let mut search = Search { window, so_far: *segment, damaged, end, work: 0, stop };
     search.next_intact_from(range.start, range.start, range.end)
 }
 
