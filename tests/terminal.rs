@@ -87,7 +87,9 @@ fn a_bar_goes_forward_on_the_terminal_and_leaves_nothing_behind() {
                 percents.iter().collect::<HashSet<_>>().len() > 2 && percents.iter().all(|it| *it <= 100),
                 "{percents:?}"
             );
-            assert!(bars.iter().any(|bar| bar.contains("orders-1")), "{command:?}: {bars:?}");
+            // How much of its path there is room for depends on the widths of speed and time.
+            let names_what = |bar: &&String| bar.split("  ETA ").nth(1).unwrap().split_whitespace().count() == 2;
+            assert!(bars.iter().filter(names_what).count() > 5, "{command:?}: {bars:?}");
             let wide = bars.iter().find(|bar| bar.chars().count() > usize::from(columns));
             assert_eq!(wide, None, "{command:?}");
 
