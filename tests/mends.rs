@@ -10,7 +10,7 @@ mod judge;
 #[path = "support/recipe.rs"]
 mod recipe;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -22,7 +22,7 @@ use kfsck::scan::start::{StartConditions, predict};
 use kfsck::store::ReadPolicy;
 use kfsck::store::partition::PartitionDir;
 use recipe::Case;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn cases() -> Vec<Case> {
@@ -61,9 +61,7 @@ fn every_command_that_is_shown_plans_something() {
     let mut commands = 0;
     // Gigabytes are not read for this.
     let is_huge = |case: &Case| case.damage.iter().any(|damage| damage.resize.is_some_and(|size| size > 1 << 30));
-    // `truncate-to-hw` refuses to cut right before such a batch.
-    let is_refused = |case: &Case| case.name == "length of a batch negative";
-    for case in cases().into_iter().filter(|case| !is_huge(case) && !is_refused(case)) {
+    for case in cases().into_iter().filter(|case| !is_huge(case)) {
         let root = TempDir::new().unwrap();
         case.build(root.path());
         let findings = findings(root.path(), &case);
@@ -82,6 +80,43 @@ fn every_command_that_is_shown_plans_something() {
     }
     assert!(wrong.is_empty(), "{} of {commands} commands:\n{}", wrong.len(), wrong.join("\n"));
     assert!(commands > 50, "{commands}");
+}
+
+/// The log end that Kafka's classes came to after a crash, and base offset and size of the segments, by case.
+fn after_a_crash() -> BTreeMap<String, (i64, Value)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recipes/judged.jsonl");
+    let judged = fs::read_to_string(file).unwrap();
+    let of_all_releases = judged.lines().filter_map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let start = &line["unclean"]["*"];
+        Some((line["case"].as_str()?.to_owned(), (start["logEndOffset"].as_i64()?, start["segments"].clone())))
+    });
+    of_all_releases.collect()
+}
+
+#[test]
+fn a_cut_that_is_advised_where_a_broker_cuts_too_leaves_the_segments_that_the_broker_leaves() {
+    let after_a_crash = after_a_crash();
+    let mut cuts = BTreeSet::new();
+    for case in cases() {
+        let Some((log_end, segments)) = after_a_crash.get(&case.name) else { continue };
+        let root = TempDir::new().unwrap();
+        let partition = case.build(root.path()).partition;
+        let findings = findings(root.path(), &case);
+        let commands = findings.iter().filter_map(|finding| command_in(finding["mend"].as_str().unwrap()));
+        let there = log_end.to_string();
+        let mut commands = commands.filter(|command| command.windows(2).any(|to| to == ["--to", there.as_str()]));
+        let Some(command) = commands.next() else { continue };
+        let output = kfsck(&[command.as_slice(), &["--apply", "--allow-data-loss"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 5)), "{} {}: {said}", case.name, output.status);
+        let dir = PartitionDir::read(&partition).unwrap();
+        let left = dir.segments().into_iter().map(|it| json!([it.base_offset.0, it.size_in_bytes().unwrap()]));
+        assert_eq!(&Value::Array(left.collect()), segments, "{}", case.name);
+        cuts.insert(case.name);
+    }
+    assert!(cuts.contains("length of a batch negative"), "{cuts:?}");
+    assert!(cuts.len() > 5, "{cuts:?}");
 }
 
 /// Does what is advised about a snapshot.
