@@ -10,7 +10,7 @@ mod judge;
 #[path = "support/recipe.rs"]
 mod recipe;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -22,7 +22,7 @@ use kfsck::scan::start::{StartConditions, predict};
 use kfsck::store::ReadPolicy;
 use kfsck::store::partition::PartitionDir;
 use recipe::Case;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn cases() -> Vec<Case> {
@@ -61,9 +61,7 @@ fn every_command_that_is_shown_plans_something() {
     let mut commands = 0;
     // Gigabytes are not read for this.
     let is_huge = |case: &Case| case.damage.iter().any(|damage| damage.resize.is_some_and(|size| size > 1 << 30));
-    // `truncate-to-hw` refuses to cut right before such a batch.
-    let is_refused = |case: &Case| case.name == "length of a batch negative";
-    for case in cases().into_iter().filter(|case| !is_huge(case) && !is_refused(case)) {
+    for case in cases().into_iter().filter(|case| !is_huge(case)) {
         let root = TempDir::new().unwrap();
         case.build(root.path());
         let findings = findings(root.path(), &case);
@@ -82,6 +80,126 @@ fn every_command_that_is_shown_plans_something() {
     }
     assert!(wrong.is_empty(), "{} of {commands} commands:\n{}", wrong.len(), wrong.join("\n"));
     assert!(commands > 50, "{commands}");
+}
+
+/// The log end that Kafka's classes came to after a crash, and base offset and size of the segments, by case.
+fn after_a_crash() -> BTreeMap<String, (i64, Value)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recipes/judged.jsonl");
+    let judged = fs::read_to_string(file).unwrap();
+    let of_all_releases = judged.lines().filter_map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let start = &line["unclean"]["*"];
+        Some((line["case"].as_str()?.to_owned(), (start["logEndOffset"].as_i64()?, start["segments"].clone())))
+    });
+    of_all_releases.collect()
+}
+
+#[test]
+fn a_cut_that_is_advised_where_a_broker_cuts_too_leaves_the_segments_that_the_broker_leaves() {
+    let after_a_crash = after_a_crash();
+    let mut cuts = BTreeSet::new();
+    for case in cases() {
+        let Some((log_end, segments)) = after_a_crash.get(&case.name) else { continue };
+        let root = TempDir::new().unwrap();
+        let partition = case.build(root.path()).partition;
+        let findings = findings(root.path(), &case);
+        let commands = findings.iter().filter_map(|finding| command_in(finding["mend"].as_str().unwrap()));
+        let there = log_end.to_string();
+        let mut commands = commands.filter(|command| command.windows(2).any(|to| to == ["--to", there.as_str()]));
+        let Some(command) = commands.next() else { continue };
+        let output = kfsck(&[command.as_slice(), &["--apply", "--allow-data-loss"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 5)), "{} {}: {said}", case.name, output.status);
+        let dir = PartitionDir::read(&partition).unwrap();
+        let left = dir.segments().into_iter().map(|it| json!([it.base_offset.0, it.size_in_bytes().unwrap()]));
+        assert_eq!(&Value::Array(left.collect()), segments, "{}", case.name);
+        cuts.insert(case.name);
+    }
+    assert!(cuts.contains("length of a batch negative"), "{cuts:?}");
+    assert!(cuts.len() > 5, "{cuts:?}");
+}
+
+#[test]
+fn what_a_start_is_said_not_to_notice_is_what_kafka_leaves_alone() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recipes/judged.jsonl");
+    let text = fs::read_to_string(file).unwrap();
+    let judged = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let judged: BTreeMap<_, _> = judged.filter_map(|it| Some((it["case"].as_str()?.to_owned(), it))).collect();
+    let (mut files, mut wrong) = (0, Vec::new());
+    for case in cases() {
+        let Some(judged) = judged.get(&case.name) else { continue };
+        for (said, start) in [("atCleanStart", "clean"), ("atUncleanStart", "unclean")] {
+            let root = TempDir::new().unwrap();
+            let partition = case.build(root.path()).partition;
+            let log_dir = partition.parent().unwrap();
+            let marker = log_dir.join(".kafka_cleanshutdown");
+            if start == "unclean" {
+                // As it was judged: after a crash with nothing flushed.
+                let _ = fs::remove_file(marker);
+                fs::write(log_dir.join("recovery-point-offset-checkpoint"), "0\n0\n").unwrap();
+            } else if !marker.exists() {
+                continue;
+            }
+            let findings = findings(root.path(), &case);
+            let mut unnoticed: BTreeMap<&str, bool> = BTreeMap::new();
+            for finding in &findings {
+                let path = Path::new(finding["file"].as_str().unwrap());
+                let name = path.file_name().unwrap().to_str().unwrap();
+                *unnoticed.entry(name).or_insert(true) &= finding[said] == "not noticed";
+            }
+            let is_all = unnoticed.values().all(|unnoticed| *unnoticed);
+            unnoticed.retain(|_, unnoticed| *unnoticed);
+            files += unnoticed.len();
+            for (release, kafka) in judged[start].as_object().unwrap() {
+                let changes = kafka["files"].as_array().into_iter().flatten().map(|change| change.as_str().unwrap());
+                for change in changes.filter(|change| !change.starts_with('+')) {
+                    if change[1..].split(' ').next().is_some_and(|name| unnoticed.contains_key(name)) {
+                        wrong.push(format!("{:?} {said} {release}: {change}", case.name));
+                    }
+                }
+                if let (true, Some(exception)) = (is_all && !findings.is_empty(), kafka["exception"].as_str()) {
+                    wrong.push(format!("{:?} {said} {release}: {exception}", case.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {files} files:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(files > 100, "{files}");
+}
+
+#[test]
+fn where_readers_are_said_to_suffer_nothing_kafka_finds_every_offset_and_every_time() {
+    let Some(judge) = judge::judge() else { return println!("KFSCK_JUDGE is not set: Kafka was not asked") };
+    let mut asked = Vec::new();
+    for case in cases().into_iter().filter(Case::is_seen_by_loading) {
+        let root = TempDir::new().unwrap();
+        let partition = case.build(root.path()).partition;
+        let findings = findings(root.path(), &case);
+        let is_of_index =
+            |finding: &Value| finding["id"].as_str().unwrap().split('/').next().unwrap().ends_with("index");
+        // After a crash readers get what the start has made of the indexes.
+        let is_as_it_is = partition.parent().unwrap().join(".kafka_cleanshutdown").exists();
+        if is_as_it_is && !findings.is_empty() && findings.iter().all(is_of_index) {
+            let is_harmless = findings.iter().all(|finding| finding["readers"].as_str().unwrap().starts_with("none"));
+            asked.push((case.name, is_harmless, root, partition));
+        }
+    }
+    let commands: Vec<_> = asked.iter().map(|(.., partition)| format!("lookup-law {}", partition.display())).collect();
+    let mut wrong = Vec::new();
+    for release in RELEASES {
+        for (answers, (name, is_harmless, ..)) in judge::ask(&judge, release, &commands).iter().zip(&asked) {
+            let violations = answers.iter().find(|line| line["type"] == "law").map(|line| line["violations"].clone());
+            if *is_harmless && violations != Some(json!(0)) {
+                wrong.push(format!("{release} {name:?}: {violations:?}"));
+            }
+            if name == "an entry for the start of the segment that leads away from it" {
+                assert!(!is_harmless && violations.is_some_and(|violations| violations != 0), "{release} {name}");
+            }
+        }
+    }
+    let harmless = asked.iter().filter(|(_, is_harmless, ..)| *is_harmless).count();
+    assert!(wrong.is_empty(), "{} of {harmless}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(harmless > 10, "{harmless}");
 }
 
 /// Does what is advised about a snapshot.

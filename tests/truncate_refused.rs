@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -151,6 +152,20 @@ fn what_is_no_partition_in_use_is_refused() {
     let (_dir, path) = log_dir();
     refused(&path, &path.join("__cluster_metadata-0"), &["--to", "intact-end"], 8, &["only its quorum may cut it"]);
     refused(&path, &path, &["-t", "__cluster_metadata-0", "--to", "0"], 8, &["only its quorum may cut it"]);
+    // The same under other names: a link in a log dir, and a copy.
+    let link = path.join("orders-7");
+    symlink("__cluster_metadata-0", &link).unwrap();
+    refused(&path, &link, &["--to", "intact-end"], 8, &["orders-7 is the metadata log of KRaft"]);
+    refused(&path, &path, &["-t", "orders-7", "--to", "3"], 8, &["orders-7 is the metadata log of KRaft"]);
+    let said = run("rebuild-index", &[], &link);
+    assert_eq!((said.status, said.stdout.as_str()), (Some(0), ""), "{}", said.stderr);
+    fs::remove_file(link).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let quorum_state = path.join("__cluster_metadata-0/quorum-state");
+    fs::copy(quorum_state, copy.path().join("quorum-state")).unwrap();
+    let log = path.join("__cluster_metadata-0/00000000000000000000.log");
+    fs::copy(log, copy.path().join("00000000000000000000.log")).unwrap();
+    refused(copy.path(), copy.path(), &["--to", "3"], 8, &["only its quorum may cut it"]);
     for state in ["future", "delete", "stray"] {
         let name = path.join(format!("txn-mixed-0.0123456789abcdef0123456789abcdef-{state}"));
         fs::rename(path.join(MIXED), &name).unwrap();

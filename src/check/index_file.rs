@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::finding::{Finding, Findings};
 use super::{Id, Setting};
 use crate::format::Position;
-use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState};
-use crate::store::partition::PartitionName;
+use crate::format::file_name::DirState;
+use crate::store::partition::{PartitionName, is_called_metadata_log};
 use crate::store::{NamedFile, StoreError, read_small};
 
 /// The largest index that is read, in bytes: no log of 2 GiB has batches for more offset index entries.
@@ -36,10 +36,10 @@ impl SegmentState {
         let mut state = Self { is_newest, is_live, may_be_open: false };
         if is_newest {
             let path = log.path();
-            let name = path.parent().and_then(PartitionName::of_directory);
             // Its indexes are made again at every start, and not cut at the end.
-            let is_metadata = name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA_TOPIC);
+            let is_metadata = path.parent().is_some_and(is_called_metadata_log);
             // A partition that waits for being deleted keeps the indexes that it had.
+            let name = path.parent().and_then(PartitionName::of_directory);
             let is_deleted = name.is_some_and(|name| name.state == DirState::Delete);
             state.may_be_open = is_live || !setting.clean_shutdown || is_metadata || is_deleted;
         }

@@ -118,7 +118,8 @@ impl<'a> ProducersCheck<'a> {
     /// Takes in the next segment.
     pub fn take(&mut self, judged: &mut JudgedSegment, report: &mut PartitionReport) {
         let base_offset = judged.facts.base_offset;
-        let behind = self.segments.iter().find(|segment| segment.base_offset > base_offset && segment.log.is_some());
+        let behind = self.segments.partition_point(|segment| segment.base_offset <= base_offset);
+        let behind = self.segments.iter().skip(behind).find(|segment| segment.log.is_some());
         let next_base_offset = behind.map(|next| next.base_offset);
         let is_disordered = disorder::is_disordered(judged, next_base_offset);
         let lacks_batches = disorder::lacks_batches(judged);

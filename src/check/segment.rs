@@ -59,6 +59,14 @@ impl SegmentTask<'_> {
         LogSoFar::segment(self.files.base_offset, self.next_base_offset)
     }
 
+    /// The offsets of producer snapshots that may lie inside the segment, or at its end.
+    fn snapshots_inside(&self) -> &[Offset] {
+        let all = self.snapshot_offsets;
+        let start = all.partition_point(|offset| *offset <= self.files.base_offset);
+        let end = self.next_base_offset.map_or(all.len(), |next| all.partition_point(|offset| *offset <= next));
+        all.get(start..end).unwrap_or_default()
+    }
+
     fn scan_options(&self, start: Position) -> ScanOptions<'_> {
         let options = ScanOptions { start, stop: self.stop, ..ScanOptions::default() };
         match self.setting.depth {
@@ -167,7 +175,7 @@ impl Worker {
         show: &mut dyn FnMut(&ScannedBatch<'_>, bool),
     ) -> JudgedSegment {
         let mut judged = JudgedSegment {
-            facts: SegmentFacts::new(task.files.base_offset, 0, task.snapshot_offsets),
+            facts: SegmentFacts::new(task.files.base_offset, 0, task.snapshots_inside()),
             findings: Findings::new(),
             entries: 0,
             bytes: 0,

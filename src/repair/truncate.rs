@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use super::RepairError;
 use super::plan::Plan;
 use crate::format::compression::Decompressor;
-use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileState};
+use crate::format::file_name::{DirState, FileState};
 use crate::format::{Offset, Position};
 use crate::scan::checkpoints::Checkpointed;
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch};
@@ -328,13 +328,11 @@ impl Truncation {
 ///
 /// Errors: [`TruncateError`].
 pub fn refuse_what_is_not_to_be_cut(dir: &PartitionDir) -> Result<(), TruncateError> {
-    if let Some(name) = &dir.name {
-        if name.topic == CLUSTER_METADATA_TOPIC {
-            return Err(TruncateError::MetadataLog(dir.path.clone()));
-        }
-        if name.state != DirState::Current {
-            return Err(TruncateError::NotInUse { path: dir.path.clone(), state: name.state.suffix() });
-        }
+    if dir.is_metadata_log() {
+        return Err(TruncateError::MetadataLog(dir.path.clone()));
+    }
+    if let Some(name) = dir.name.as_ref().filter(|name| name.state != DirState::Current) {
+        return Err(TruncateError::NotInUse { path: dir.path.clone(), state: name.state.suffix() });
     }
     if let Some(log) = dir.segments().into_iter().filter_map(|segment| segment.log).find(|log| !log.name.canonical) {
         return Err(TruncateError::NotCanonical(log.path()));

@@ -74,11 +74,10 @@ pub struct SegmentFacts {
 }
 
 impl SegmentFacts {
-    /// The facts of a segment of which nothing was seen yet. `snapshot_offsets`, in order, are those of producer
-    /// snapshots that may lie inside it.
-    pub fn new(base_offset: Offset, size_in_bytes: u64, snapshot_offsets: &[Offset]) -> Self {
-        let inside = snapshot_offsets.iter().filter(|offset| **offset > base_offset);
-        let ends = inside.map(|offset| Some(*offset)).chain([None]);
+    /// The facts of a segment of which nothing was seen yet. `snapshots_inside`, in order, are the offsets of producer
+    /// snapshots that lie behind its base offset, and may lie inside it.
+    pub fn new(base_offset: Offset, size_in_bytes: u64, snapshots_inside: &[Offset]) -> Self {
+        let ends = snapshots_inside.iter().map(|offset| Some(*offset)).chain([None]);
         Self {
             base_offset,
             size_in_bytes,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::listing::Listing;
 use super::{NamedFile, StoreError};
 use crate::format::Offset;
-use crate::format::file_name::{DirState, FileKind, FileState, PartitionDirName, Place};
+use crate::format::file_name::{CLUSTER_METADATA_TOPIC, DirState, FileKind, FileState, PartitionDirName, Place};
 
 /// What the name of a partition directory says. Sorted by topic, then partition as a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +63,13 @@ impl fmt::Display for PartitionName {
     }
 }
 
+/// Whether a directory is called like the metadata log of KRaft, or a symbolic link that leads to one.
+pub fn is_called_metadata_log(path: &Path) -> bool {
+    let is_its =
+        |path: &Path| PartitionName::of_last_component(path).is_some_and(|name| name.topic == CLUSTER_METADATA_TOPIC);
+    is_its(path) || path.canonicalize().is_ok_and(|path| is_its(&path))
+}
+
 /// A directory that holds, or could hold, the files of one partition: names only, nothing in it has been opened.
 #[derive(Clone, Debug)]
 pub struct PartitionDir {
@@ -89,6 +96,12 @@ impl PartitionDir {
     pub(super) fn from_listing(path: &Path, listing: Listing, name: Option<PartitionName>) -> Self {
         let Listing { files, foreign, directories } = listing;
         Self { path: path.to_owned(), name, files, foreign, directories }
+    }
+
+    /// Whether it is the metadata log of KRaft, whatever it is called: by its name, by that of the directory to which a
+    /// symbolic link leads, or by the `quorum-state` in it.
+    pub fn is_metadata_log(&self) -> bool {
+        is_called_metadata_log(&self.path) || self.file(FileKind::QuorumState).is_some()
     }
 
     /// Whether there is any file that belongs in a partition.
@@ -307,6 +320,22 @@ mod tests {
         assert_eq!(PartitionName::of_directory(&path.join("../orders-3/")), name);
         assert_eq!(PartitionName::of_directory(&dir.path().join("link")), name);
         assert_eq!(PartitionName::of_directory(&dir.path().join("orders-3/../link/..")), None);
+    }
+
+    #[test]
+    fn the_metadata_log_is_known_by_its_name_by_where_a_link_leads_and_by_its_quorum_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let is_metadata_log = |name: &str| PartitionDir::read(&dir.path().join(name)).unwrap().is_metadata_log();
+        for name in ["__cluster_metadata-0", "orders-3", "copy"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            std::os::unix::fs::symlink(name, dir.path().join(format!("{name}-7"))).unwrap();
+        }
+        assert!(is_metadata_log("__cluster_metadata-0") && is_metadata_log("__cluster_metadata-0-7"));
+        for name in ["orders-3", "orders-3-7", "copy", "copy-7"] {
+            assert!(!is_metadata_log(name), "{name}");
+        }
+        fs::write(dir.path().join("copy/quorum-state"), "{}").unwrap();
+        assert!(is_metadata_log("copy") && is_metadata_log("copy-7"));
     }
 
     #[test]

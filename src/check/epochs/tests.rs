@@ -66,3 +66,48 @@ fn a_file_that_brokers_cannot_use_is_told() {
     quick.depth = Depth::Quick;
     assert_eq!(told(quick, &[(7, 0), (5, 9)]), [("epoch/not-increasing", Severity::Error)]);
 }
+
+#[test]
+fn a_file_without_an_epoch_is_told_where_the_log_ends_in_batches_that_have_one() {
+    const MISSING: [(&str, Severity); 1] = [("epoch/missing", Severity::Warning)];
+    let old_then_new = || {
+        let mut log = log(&[]);
+        log.old_message().old_message().leader_epoch = 0;
+        log
+    };
+    // In one segment, in the next, and where the newest is empty.
+    assert_eq!(old_then_new().plain(-1).told(), MISSING);
+    assert_eq!(old_then_new().roll().plain(-1).told(), MISSING);
+    assert_eq!(old_then_new().plain(-1).roll().told(), MISSING);
+    let mut without_again = old_then_new();
+    without_again.plain(-1).leader_epoch = -1;
+    assert_eq!(without_again.plain(-1).told(), MISSING, "a batch without an epoch takes none away");
+
+    assert_eq!(old_then_new().told(), [], "old messages alone");
+    assert_eq!(old_then_new().plain(-1).old_message().told(), [], "old messages clear the epochs");
+    assert_eq!(old_then_new().plain(-1).roll().old_message().told(), []);
+    let mut with_file = old_then_new();
+    with_file.plain(-1).plain(-1);
+    assert_eq!(told(with_file, &[(0, 2)]), [], "the first epoch begins behind old messages");
+}
+
+#[test]
+fn each_of_two_lines_that_do_not_rise_is_told_at_the_second_with_what_the_first_says() {
+    for (before, entry) in [((1, 0), (0, 2)), ((0, 0), (0, 2)), ((0, 2), (1, 2)), ((0, 2), (1, 1)), ((1, 2), (0, 1))] {
+        let mut log = log(&[(0, 4)]);
+        // What the batches have to say is not asked for.
+        log.depth = Depth::Quick;
+        let lines = [before, entry].map(|(epoch, start)| LeaderEpochEntry { epoch, start_offset: Offset(start) });
+        log.file("leader-epoch-checkpoint", &leader_epoch::write(&lines));
+        let of_epochs = |finding: &Finding| finding.id.name().starts_with("epoch/");
+        let findings: Vec<_> = log.findings().into_iter().filter(of_epochs).collect();
+        let [finding] = &findings[..] else { panic!("{before:?} {entry:?}: {findings:?}") };
+        let numbers = ["line", "leaderEpoch", "startOffset", "previousLeaderEpoch", "previousStartOffset"];
+        let told = numbers.map(|name| finding.int(name).unwrap());
+        assert_eq!(finding.id, Id::EpochNotIncreasing);
+        assert_eq!(told, [4, entry.0.into(), entry.1, before.0.into(), before.1]);
+    }
+    let mut rising = log(&[(0, 4)]);
+    rising.depth = Depth::Quick;
+    assert_eq!(told(rising, &[(0, 0), (1, 1), (5, 2)]), []);
+}

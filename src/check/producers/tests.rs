@@ -7,6 +7,7 @@ use crate::check::segment::{SegmentTask, Worker};
 use crate::format::batch::{RecordBatchBuilder, RecordBatchHeader, increment_sequence, write_batch};
 use crate::format::compression::Compression;
 use crate::format::control::{ControlKey, ControlRecord};
+use crate::format::legacy::MessageFields;
 use crate::format::producer_snapshot::{self, ProducerEntry};
 use crate::format::record::RecordFields;
 use crate::format::txn_index::AbortedTxn;
@@ -97,6 +98,21 @@ impl Log {
 
     fn commit(&mut self, producer_id: i64) -> &mut Self {
         self.end(producer_id, 1)
+    }
+
+    /// A message of magic 1, which has no leader epoch.
+    pub(in crate::check) fn old_message(&mut self) -> &mut Self {
+        let fields = MessageFields {
+            offset: self.next_offset,
+            magic: 1,
+            attributes: 0,
+            timestamp: 1000 + self.next_offset,
+            key: None,
+            value: Some(b"value"),
+        };
+        fields.write(&mut self.segments.last_mut().unwrap().1);
+        self.next_offset += 1;
+        self
     }
 
     /// Changes where the producer's sequence numbers go on.

@@ -189,6 +189,24 @@ fn a_sound_segment_is_silent_at_every_depth_and_all_of_it_was_looked_at() {
 }
 
 #[test]
+fn only_snapshots_behind_the_base_up_to_the_next_segment_divide_a_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(format!("{BASE:020}.log")), log()).unwrap();
+    let partition = PartitionDir::read(dir.path()).unwrap();
+    let setting = Setting { policy: ReadPolicy::default(), depth: Depth::Checksums, clean_shutdown: true };
+    let snapshot_offsets = [990, 1000, 1004, 1008, 1016, 1024, 1032].map(Offset);
+    let inside = |next_base_offset| {
+        let files = partition.segments()[0];
+        let snapshot_offsets = &snapshot_offsets;
+        let task = SegmentTask { files, next_base_offset, snapshot_offsets, setting, stop: None };
+        Worker::new(1 << 20).judge(&task).facts.producers.iter().map(|part| part.end_offset()).collect::<Vec<_>>()
+    };
+    let stretches = |ends: &[i64]| ends.iter().map(|end| Some(Offset(*end))).chain([None]).collect::<Vec<_>>();
+    assert_eq!(inside(Some(Offset(1016))), stretches(&[1004, 1008, 1016]));
+    assert_eq!(inside(None), stretches(&[1004, 1008, 1016, 1024, 1032]));
+}
+
+#[test]
 fn entries_of_followers_and_of_old_releases_are_right() {
     // One entry for a set of three batches; the first offset of a batch instead of the last; none at all.
     for entries in [&[(11, 291), (15, 582)][..], &[(6, 291), (12, 582)], &[(9, 291)]] {

@@ -10,7 +10,7 @@ use super::producers::{Carried, Start};
 use super::{ACTION, INDEX_KINDS, Rebuild, RebuildOptions, Remark, Why, kind_of};
 use crate::check::segment::{JudgedSegment, SegmentTask, Worker};
 use crate::check::{Depth, Finding, Findings, Id, Repair, Setting, Severity};
-use crate::format::file_name::{CLUSTER_METADATA_TOPIC, FileKind, FileState, segment_file_name};
+use crate::format::file_name::{FileKind, FileState, segment_file_name};
 use crate::format::{Offset, Position};
 use crate::repair::RepairError;
 use crate::repair::plan::{Fingerprint, NewFile, Plan, Step};
@@ -138,8 +138,7 @@ impl Partition {
 
     /// Whether an index that is not there should be. Those of the newest segment of a cluster's metadata never are.
     fn is_missed(&self, ids: &[(Id, Severity)]) -> bool {
-        let is_metadata = self.dir.name.as_ref().is_some_and(|name| name.topic == CLUSTER_METADATA_TOPIC);
-        let least = if is_metadata { Severity::Warning } else { Severity::Info };
+        let least = if self.dir.is_metadata_log() { Severity::Warning } else { Severity::Info };
         ids.iter().any(|(_, severity)| *severity >= least)
     }
 

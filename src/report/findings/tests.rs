@@ -232,6 +232,13 @@ fn a_negative_offset_in_a_checkpoint_is_not_worded_as_a_second_line() {
 }
 
 #[test]
+fn an_entry_for_the_start_is_harmless_to_readers_only_if_it_leads_there() {
+    let entry = |position: i64| Finding::new(Id::IndexEntryOfStart, "x").with("indexPosition", position);
+    assert!(told(Format::Text, None, &[entry(0)]).contains("none: lookups begin there anyway"));
+    assert!(told(Format::Text, None, &[entry(2662)]).contains("the offsets before this position skip records"));
+}
+
+#[test]
 fn a_table_of_findings_fits_into_a_narrow_terminal() {
     for width in [80, 100] {
         let text = told(Format::Table, Some(width), &[past_end(3), past_end(5)]);

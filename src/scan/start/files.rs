@@ -77,7 +77,7 @@ pub(super) struct Files {
     policy: ReadPolicy,
     on_disk: BTreeMap<String, u64>,
     now: BTreeMap<String, Content>,
-    /// Those of the names that are asked for again and again: once for each segment that is recovered.
+    /// Those of the names that end as those of producer snapshots do.
     snapshots: BTreeSet<String>,
     kept: Cell<u64>,
     events: Vec<StartEvent>,
@@ -114,8 +114,8 @@ impl Files {
     }
 
     /// The names that end as those of producer snapshots do.
-    pub(super) fn snapshots(&self) -> impl Iterator<Item = &String> {
-        self.snapshots.iter()
+    pub(super) fn snapshots(&self) -> &BTreeSet<String> {
+        &self.snapshots
     }
 
     pub(super) fn names(&self) -> Vec<String> {

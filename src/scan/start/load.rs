@@ -8,7 +8,7 @@ use super::epochs::Epochs;
 use super::files::{Changes, Content, Files, name_of, number_of};
 use super::outcome::{DeletedFor, RecoveredFor, Refusal, RefusalReason, StartConditions, StartOutcome, What};
 use super::segment::{INDEXES, Segment, largest};
-use super::snapshots::Snapshots;
+use super::snapshots::{Listing, Snapshots};
 use super::{Halt, refusal_of, refuse};
 use crate::format::file_name::{DirState, FileKind};
 use crate::format::leader_epoch::LeaderEpochEntry;
@@ -207,6 +207,7 @@ impl Loader {
     }
 
     fn load_segments(&mut self) -> Result<(), Halt> {
+        let mut listing = Listing::new();
         for name in self.files.names() {
             let is_index = [".index", ".timeindex", ".txnindex"].iter().any(|suffix| name.ends_with(suffix));
             if !is_index && !name.ends_with(".log") {
@@ -215,7 +216,7 @@ impl Loader {
             let number = number_of(&name);
             let number = number.ok_or_else(|| refuse(name.clone(), None, RefusalReason::NameWithoutNumber))?;
             if !is_index {
-                self.open_segment(number)?;
+                self.open_segment(number, &mut listing)?;
             } else if !self.files.exists(&name_of(number, FileKind::Log)) {
                 self.files.delete(name, DeletedFor::Orphan);
             }
@@ -223,7 +224,7 @@ impl Loader {
         Ok(())
     }
 
-    fn open_segment(&mut self, base_offset: Offset) -> Result<(), Halt> {
+    fn open_segment(&mut self, base_offset: Offset, listing: &mut Listing) -> Result<(), Halt> {
         let mut segment = Segment::new(base_offset);
         let has_time_index = self.files.exists(&segment.file(FileKind::TimeIndex));
         self.check_size(&segment)?;
@@ -237,7 +238,7 @@ impl Loader {
             self.is_txn_index_below(&segment)?.then_some(RecoveredFor::TxnIndexBelowBase)
         };
         if let Some(why) = why {
-            let recovered = self.recover_segment(&mut segment, why);
+            let recovered = self.recover_segment(&mut segment, why, listing);
             if recovered.is_err() {
                 self.half_recovered = Some(segment.clone());
             }
@@ -270,11 +271,17 @@ impl Loader {
         Ok(false)
     }
 
-    /// Recovers one segment; how many bytes that cuts off.
-    fn recover_segment(&mut self, segment: &mut Segment, why: RecoveredFor) -> Result<u64, Halt> {
+    /// Recovers one segment; how many bytes that cuts off. `listing` is that of the recovery before, if there was one,
+    /// and becomes that of this one.
+    fn recover_segment(
+        &mut self,
+        segment: &mut Segment,
+        why: RecoveredFor,
+        listing: &mut Listing,
+    ) -> Result<u64, Halt> {
         let name = segment.file(FileKind::Log);
         let base_offset = segment.base_offset;
-        let mut snapshots = Snapshots::load(&self.files)?;
+        let mut snapshots = Snapshots::go_on(std::mem::take(listing), &self.files)?;
         self.rebuild(&mut snapshots, self.log_start, base_offset, false)?;
         self.files.event(name.clone(), What::Recovered(why));
         let conditions = &self.conditions;
@@ -306,6 +313,7 @@ impl Loader {
             self.files.event(name, What::Cut { to: Position(valid_bytes), lost_bytes, why: recovery.end });
         }
         snapshots.take(&mut self.files)?;
+        *listing = snapshots.into_listing();
         Ok(lost_bytes)
     }
 
@@ -350,9 +358,10 @@ impl Loader {
             let first = self.segments.range(..=self.recovery_point).next_back().or(self.segments.iter().next());
             let first = first.map_or(self.recovery_point, |(base_offset, _)| *base_offset);
             let unflushed: Vec<Offset> = self.segments.range(first..).map(|(base_offset, _)| *base_offset).collect();
+            let mut listing = Listing::new();
             for base_offset in unflushed {
                 let Some(mut segment) = self.segments.get(&base_offset).cloned() else { continue };
-                let cut = match self.recover_segment(&mut segment, RecoveredFor::UncleanStart) {
+                let cut = match self.recover_segment(&mut segment, RecoveredFor::UncleanStart, &mut listing) {
                     Err(Halt::Escapes { escape: escape @ Escape::OffsetNotRising { .. }, .. }) => {
                         self.empty(&mut segment, escape)
                     }

@@ -42,17 +42,22 @@ pub fn predict(
 }
 
 /// What a broker knows of the producers at `offset`, where a batch begins: from the newest usable snapshot on, through
-/// the batches before. Indexes are not asked, and of batches without producers only the header is read.
+/// the batches before. Indexes are not asked, and of batches without producers only the header is read. With `end`, the
+/// base offset of a segment and the position in its log where `offset` lies, nothing behind that is read.
 ///
 /// Errors: as for [`predict`]. A [`Refusal`] is what keeps the broker from getting there.
 pub fn producers_at(
     dir: &PartitionDir,
     offset: Offset,
+    end: Option<(Offset, Position)>,
     conditions: StartConditions,
     policy: ReadPolicy,
 ) -> Result<Result<ProducerState, Refusal>, StoreError> {
     let replay = || {
         let mut files = Files::of(dir, policy)?;
+        if let Some((base_offset, position)) = end {
+            files.set_size(&files::name_of(base_offset, FileKind::Log), position.0)?;
+        }
         let bases = dir.segments().into_iter().filter(|segment| segment.log.is_some());
         let bases = bases.map(|segment| segment.base_offset).filter(|base_offset| *base_offset < offset);
         let mut segments = bases.map(|base_offset| (base_offset, Segment::without_indexes(base_offset))).collect();

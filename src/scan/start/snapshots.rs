@@ -3,6 +3,7 @@
 //! Source: Kafka `ProducerStateManager`, `UnifiedLog.rebuildProducerState`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use super::files::{Files, name_of, number_of};
 use super::outcome::{DeletedFor, RefusalReason, StartConditions, What};
@@ -16,10 +17,13 @@ use crate::format::{Offset, Position};
 use crate::scan::producer_state::{CompletedTxn, ProducerAppend, ProducerError, ProducerState, in_hash_order};
 use crate::scan::recover::{BatchTrouble, Escape, LogBatch, LogBatches};
 
+/// The names of snapshots by their offset.
+pub(super) type Listing = BTreeMap<Offset, String>;
+
 /// The producers and the snapshots that one part of the broker knows. It may not know what another part has done.
 #[derive(Debug)]
 pub(super) struct Snapshots {
-    files: BTreeMap<Offset, String>,
+    files: Listing,
     pub(super) state: ProducerState,
     /// The newest snapshot that was loaded or written.
     last: Offset,
@@ -29,12 +33,21 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     pub(super) fn load(files: &Files) -> Result<Self, Halt> {
-        Ok(Self {
-            files: listed(files)?,
-            state: ProducerState::empty(Offset(0)),
-            last: Offset(0),
-            first_completed: None,
-        })
+        Ok(Self::of(listed(files)?))
+    }
+
+    /// The same as [`Self::load`], where nobody has touched a snapshot since a listing was handed back by
+    /// [`Self::into_listing`]: the directory is only looked at again if that does not name all of them.
+    pub(super) fn go_on(listing: Listing, files: &Files) -> Result<Self, Halt> {
+        if listing.len() == files.snapshots().len() { Ok(Self::of(listing)) } else { Self::load(files) }
+    }
+
+    pub(super) fn into_listing(self) -> Listing {
+        self.files
+    }
+
+    fn of(files: Listing) -> Self {
+        Self { files, state: ProducerState::empty(Offset(0)), last: Offset(0), first_completed: None }
     }
 
     /// Where the first transaction begins that is open, or has ended and may not be replicated yet.
@@ -104,10 +117,10 @@ impl Snapshots {
         end_offset: Offset,
         files: &mut Files,
     ) -> Result<(), Halt> {
-        for offset in self.files.keys().copied().collect::<Vec<_>>() {
-            if offset > end_offset || offset <= log_start_offset {
-                self.delete(offset, DeletedFor::OutOfRange, files);
-            }
+        let below = self.files.range(..=log_start_offset);
+        let above = self.files.range((Excluded(end_offset), Unbounded));
+        for offset in below.chain(above).map(|(offset, _)| *offset).collect::<Vec<_>>() {
+            self.delete(offset, DeletedFor::OutOfRange, files);
         }
         if end_offset != self.state.end_offset() {
             self.state.clear();
@@ -154,7 +167,8 @@ impl Snapshots {
         clean: bool,
         files: &mut Files,
     ) -> Result<(), Halt> {
-        let last_two: Vec<Offset> = segments.keys().rev().take(2).rev().copied().collect();
+        let mut last_two: Vec<Offset> = segments.keys().rev().take(2).copied().collect();
+        last_two.reverse();
         if clean && self.files.is_empty() {
             for offset in last_two.into_iter().chain([end_offset]) {
                 self.state.set_end_offset(offset);
@@ -253,12 +267,46 @@ fn dies_of(error: ProducerError) -> RefusalReason {
     RefusalReason::Escape(Escape::Producer(error))
 }
 
-fn listed(files: &Files) -> Result<BTreeMap<Offset, String>, Halt> {
-    let mut found = BTreeMap::new();
+fn listed(files: &Files) -> Result<Listing, Halt> {
+    let mut found = Listing::new();
     for name in files.snapshots() {
         let offset = number_of(name);
         let offset = offset.ok_or_else(|| refuse(name.clone(), None, RefusalReason::NameWithoutNumber))?;
         found.insert(offset, name.clone());
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ReadPolicy;
+    use crate::store::partition::PartitionDir;
+
+    #[test]
+    fn a_listing_that_went_through_a_recovery_names_what_lies_in_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        for offset in [0, 10, 20] {
+            std::fs::write(dir.path().join(name_of(Offset(offset), FileKind::ProducerSnapshot)), "").unwrap();
+        }
+        let files = || Files::of(&PartitionDir::read(dir.path()).unwrap(), ReadPolicy::default());
+        let after_recovery = |first: &mut Files| {
+            let mut snapshots = Snapshots::load(first).ok().unwrap();
+            snapshots.delete(Offset(20), DeletedFor::OutOfRange, first);
+            snapshots.state.set_end_offset(Offset(15));
+            snapshots.take(first).ok().unwrap();
+            let listing = snapshots.into_listing();
+            (listing.clone(), Snapshots::go_on(listing, first).ok().unwrap().files, listed(first).ok().unwrap())
+        };
+        let (listing, goes_on, on_disk) = after_recovery(&mut files().unwrap());
+        assert_eq!(listing.keys().map(|offset| offset.0).collect::<Vec<_>>(), [0, 10, 15]);
+        assert_eq!([&listing, &goes_on], [&on_disk; 2]);
+
+        // Of two names for one offset the second is known; once its file is gone, the next recovery finds the first.
+        std::fs::write(dir.path().join("20.snapshot"), "").unwrap();
+        let (listing, goes_on, on_disk) = after_recovery(&mut files().unwrap());
+        assert_eq!(listing.keys().map(|offset| offset.0).collect::<Vec<_>>(), [0, 10, 15]);
+        assert_eq!(on_disk.keys().map(|offset| offset.0).collect::<Vec<_>>(), [0, 10, 15, 20]);
+        assert_eq!(goes_on, on_disk);
+    }
 }
