@@ -185,3 +185,17 @@ fn ls_fits_into_80_columns_and_keeps_all_columns_where_there_is_room() {
         assert!(wide.contains(column), "{wide}");
     }
 }
+
+#[test]
+fn records_that_are_missing_in_the_middle_are_told_where_an_index_knows_of_them() {
+    let root = tempfile::tempdir().unwrap();
+    let partition = root.path().join("data/orders-0");
+    many(&root.path().join("data"), 1, 0);
+    let log = partition.join("00000000000000000030.log");
+    fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    let (status, told, _) = kfsck(root.path(), &["check", "data/orders-0"]);
+    assert_eq!(status, Some(4));
+    let gap = "error  segments/gap  offset 30: no segment holds offsets 30 up to 60; index entries that name some of them: ";
+    assert!(told.contains(gap), "{told}");
+    assert!(told.contains("copy the partition from a replica that has these records"), "{told}");
+}
