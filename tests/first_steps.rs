@@ -199,3 +199,13 @@ fn records_that_are_missing_in_the_middle_are_told_where_an_index_knows_of_them(
     assert!(told.contains(gap), "{told}");
     assert!(told.contains("copy the partition from a replica that has these records"), "{told}");
 }
+
+#[test]
+fn a_meta_properties_that_names_nobody_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("data"), 1, 0);
+    fs::write(root.path().join("data/meta.properties"), "garbage\n").unwrap();
+    let (status, told, _) = kfsck(root.path(), &["check", "data"]);
+    assert_eq!(status, Some(4));
+    assert!(told.contains("meta.properties cannot be read: it names neither node nor cluster"), "{told}");
+}
