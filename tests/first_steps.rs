@@ -209,3 +209,53 @@ fn a_meta_properties_that_names_nobody_is_an_error() {
     assert_eq!(status, Some(4));
     assert!(told.contains("meta.properties cannot be read: it names neither node nor cluster"), "{told}");
 }
+
+#[test]
+fn undo_data_is_read_and_given_back_and_never_judged_or_mended() {
+    let root = tempfile::tempdir().unwrap();
+    let log_dir = root.path().join("data dir");
+    many(&log_dir, 1, 1);
+    let cut = ["truncate-to-hw", "--to", "100", "--apply", "--allow-data-loss", "data dir/orders-0"];
+    assert_eq!(kfsck(root.path(), &cut).0, Some(1));
+    let names = fs::read_dir(log_dir.join("orders-0")).unwrap().map(|entry| entry.unwrap().file_name());
+    let name = names.map(|name| name.into_string().unwrap()).find(|name| name.starts_with(".kfsck-undo-")).unwrap();
+    let undo_data = format!("data dir/orders-0/{name}");
+    for command in [
+        &["check"][..],
+        &["verify-index"],
+        &["rebuild-index"],
+        &["rebuild-index", "--apply"],
+        &["truncate-to-hw", "--to", "intact-end"],
+        &["truncate-to-hw", "--to", "intact-end", "--apply", "--allow-data-loss"],
+    ] {
+        let (status, _, stderr) = kfsck(root.path(), &[command, &[&undo_data]].concat());
+        assert_eq!(status, Some(8), "{command:?}");
+        assert!(stderr.contains("it is undo data") && stderr.contains("kfsck undo brings it back"), "{stderr}");
+    }
+    for command in [&["ls"][..], &["dump-log"], &["lookup", "--key", "none"]] {
+        let (status, stdout, stderr) = kfsck(root.path(), &[command, &[&undo_data]].concat());
+        assert_eq!(status, Some(4), "{command:?} {stderr}");
+        assert!(!stdout.contains("kfsck check") && !stderr.contains("kfsck check"), "{stdout}{stderr}");
+    }
+    assert_eq!(kfsck(root.path(), &["undo", "--apply", &undo_data]).0, Some(1));
+}
+
+#[test]
+fn the_commands_that_are_told_can_be_typed_also_where_a_path_has_blanks() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("my data"), 1, 1);
+    for command in [
+        &["ls", "my data"][..],
+        &["check", "my data/orders-0"],
+        &["check", "my data/orders-0/partition.metadata"],
+        &["dump-log", "my data/orders-0"],
+        &["lookup", "--offset", "118", "my data/orders-0"],
+        &["rebuild-index", "my data/orders-0"],
+    ] {
+        let (_, stdout, stderr) = kfsck(root.path(), command);
+        let told: Vec<&str> =
+            stdout.lines().chain(stderr.lines()).filter(|line| line.contains("kfsck check ")).collect();
+        assert!(told.iter().all(|line| line.contains("'my data")), "{command:?} {told:?}");
+        assert!(!told.is_empty() || command[0] == "check", "{command:?}: {stdout}{stderr}");
+    }
+}

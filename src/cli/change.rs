@@ -21,6 +21,7 @@ use crate::store::StoreError;
 use crate::store::broker_lock::HeldLock;
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::undo_dir::is_undo_dir;
 use crate::store::write::{Disk, Found, WriteStorage};
 
 /// Options of every command that writes.
@@ -101,6 +102,9 @@ impl<'a> Change<'a> {
     /// Errors: [`StoreError::LockHeld`] and [`RepairError::Unfinished`] in words of their own, those of the storage.
     pub(crate) fn open(&mut self, run: &mut Run, partition: &Path) -> Result<Place, RepairError> {
         let (path, log_dir) = at_home(partition)?;
+        if is_undo_dir(&path) {
+            return Err(StoreError::is_undo_data(partition).into());
+        }
         let is_live = match &log_dir {
             Some(log_dir) if self.args.apply => {
                 self.lock(log_dir)?;

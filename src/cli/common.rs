@@ -18,6 +18,7 @@ use crate::report::row::{Field, Row, Value, path_text};
 use crate::store::broker_lock::{LockState, lock_state};
 use crate::store::expand::{Glob, Selection};
 use crate::store::log_dir::log_dir_of;
+use crate::store::undo_dir::is_undo_dir;
 use crate::store::{IoMode, StoreError};
 
 /// Options that every command takes.
@@ -236,7 +237,9 @@ impl Run {
 
     /// Damage was seen in `path`: the last lines say how to learn more about it.
     pub(crate) fn lead_to_check(&mut self, path: &Path) {
-        if self.to_check.last().is_none_or(|last| last != path) {
+        // What a cut has left behind is no partition, and as damaged as it was.
+        let is_kept = is_undo_dir(path) || path.parent().is_some_and(is_undo_dir);
+        if !is_kept && self.to_check.last().is_none_or(|last| last != path) {
             self.to_check.push(path.to_owned());
         }
     }

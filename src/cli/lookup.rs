@@ -16,7 +16,7 @@ use args::Method;
 use ends::{NOT_IN_SEGMENT, beyond_the_segment, odd_checkpoint};
 use faults::{file_at_fault, logs_that_are_no_files};
 
-use super::common::Run;
+use super::common::{Run, quoted};
 use super::exit::Exit;
 use super::signals;
 use crate::format::file_name::{FileName, FileState};
@@ -110,6 +110,8 @@ struct Lookup<'a> {
 struct Place<'p> {
     name: &'p str,
     dir: &'p str,
+    /// The same for a shell.
+    quoted_dir: String,
     view: PartitionView<'p>,
     checkpointed: Checkpointed,
     /// Whether a running broker may be writing to the last segment.
@@ -180,7 +182,15 @@ impl Lookup<'_> {
         let name = dir.name.as_ref().map_or_else(|| dir_text.clone(), ToString::to_string);
         let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change };
         let view = PartitionView::read_by(dir, segment, checkpointed.log_start_offset, policy);
-        let place = Place { name: &name, dir: &dir_text, view, checkpointed, may_change, told: RefCell::default() };
+        let place = Place {
+            name: &name,
+            dir: &dir_text,
+            quoted_dir: quoted(&dir.path),
+            view,
+            checkpointed,
+            may_change,
+            told: RefCell::default(),
+        };
         let mut is_readable = true;
         for path in logs_that_are_no_files(dir, segment) {
             if let Err(error) = open(&path, policy) {
@@ -250,8 +260,8 @@ impl Lookup<'_> {
                     };
                     let next_step = match (cause, is_of_log) {
                         (Some(_), _) => None,
-                        (None, true) => Some(format!("kfsck check {} has more", place.dir)),
-                        (None, false) => Some(format!("kfsck verify-index {} has more", place.dir)),
+                        (None, true) => Some(format!("kfsck check {} has more", place.quoted_dir)),
+                        (None, false) => Some(format!("kfsck verify-index {} has more", place.quoted_dir)),
                     };
                     is_index_at_fault |= next_step.is_some() && !is_of_log;
                     let why = Why { file: &file, cause, next_step: next_step.as_deref() };
