@@ -259,3 +259,22 @@ fn the_commands_that_are_told_can_be_typed_also_where_a_path_has_blanks() {
         assert!(!told.is_empty() || command[0] == "check", "{command:?}: {stdout}{stderr}");
     }
 }
+
+#[test]
+fn whoever_asks_for_what_need_not_be_done_is_told_so() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("data"), 1, 0);
+    for (command, says) in [
+        (&["undo"][..], "data: no undo data, nothing to take back"),
+        (&["undo", "--list"], "data: no undo data, nothing to take back"),
+        (&["undo", "--discard", "--apply"], "data: no undo data, nothing to take back"),
+        (&["rebuild-index"], "nothing to do: no index is wrong or missing"),
+    ] {
+        let (status, _, stderr) = kfsck(root.path(), &[command, &["data"]].concat());
+        assert_eq!((status, stderr), (Some(0), format!("kfsck: {says}\n")), "{command:?}");
+        assert_eq!(kfsck(root.path(), &[command, &["-q", "data"]].concat()).2, "");
+    }
+    let gone = kfsck(root.path(), &["undo", "data/orders-0/.kfsck-undo-20261122T104052.647Z"]);
+    assert_eq!(gone.0, Some(8));
+    assert!(gone.2.ends_with("647Z: No such file or directory\n"), "{}", gone.2);
+}

@@ -130,7 +130,8 @@ fn run_with(args: &RebuildIndexArgs, most_bytes_a_plan: u64) -> Exit {
     let progress = change.progress.clone();
     let jobs = args.jobs.jobs();
     let threads = jobs.count().get();
-    let mut work = Work { run, change, marks: vec![Marks::default(); args.paths.len()], is_planned: false };
+    let mut work =
+        Work { run, change, marks: vec![Marks::default(); args.paths.len()], is_planned: false, has_said: false };
     // One thread draws and hands out the tasks, this one makes plans of the results in order, and carries them out: a
     // partition is changed while the next is being looked at. The channel holds few, so that nobody runs far ahead.
     let (sender, results) = mpsc::sync_channel(1);
@@ -169,6 +170,8 @@ struct Work<'a> {
     marks: Vec<Marks>,
     /// Whether a plan was shown that can be done.
     is_planned: bool,
+    /// Whether anything was said.
+    has_said: bool,
 }
 
 impl Work<'_> {
@@ -195,6 +198,7 @@ impl Work<'_> {
     }
 
     fn refused(&mut self, error: &RepairError) {
+        self.has_said = true;
         self.change.progress.aside(|| self.run.refused(&error.to_string(), error.hint().as_deref()));
     }
 
@@ -216,6 +220,7 @@ impl Work<'_> {
             }
         }
         if errors_left > 0 {
+            self.has_said = true;
             self.marks[unit.at_path].left = true;
             self.run.seen.errors += errors_left;
             let given = quoted(&unit.given);
@@ -238,6 +243,7 @@ impl Work<'_> {
         if part.is_silent() {
             return true;
         }
+        self.has_said = true;
         let why: Vec<String> = part.why.iter().map(change::why).collect();
         let remarks: Vec<String> = part.remarks.iter().map(change::remark).collect();
         let words = PlanWords { why: &why, remarks: &remarks, ..PlanWords::default() };
@@ -258,6 +264,7 @@ impl Work<'_> {
 
     fn account(&mut self, part: &Rebuild) {
         for error in &part.unreadable {
+            self.has_said = true;
             self.change.progress.aside(|| self.run.failed(error));
         }
         let seen = &mut self.run.seen;
@@ -272,6 +279,9 @@ impl Work<'_> {
         self.change.progress.finish();
         if signals::is_stopped() {
             self.run.interrupted();
+        }
+        if !self.has_said && !signals::is_stopped() {
+            self.run.remark("nothing to do: no index is wrong or missing".to_owned());
         }
         if self.is_planned {
             self.run.remark("nothing was touched: --apply does it".to_owned());
