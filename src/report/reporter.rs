@@ -37,6 +37,12 @@ const ROOMY: u16 = 130;
 /// terminal is. The table may then be wider than the terminal.
 const NEVER_BROKEN: usize = 30;
 
+/// A column that is broken is not narrower than this, also where it does not fit then.
+const SLIVER: usize = 16;
+
+/// Blanks between columns.
+const GAP: usize = 2;
+
 /// Turns rows into bytes of one format.
 pub struct Reporter {
     format: Format,
@@ -170,9 +176,17 @@ impl Reporter {
         let is_number: Vec<bool> =
             (0..columns.titles.len()).map(|at| columns.rows.iter().any(|row| row[at].is_number)).collect();
         let is_wide = |at: usize| columns.rows.iter().any(|row| row[at].text.chars().count() > NEVER_BROKEN);
+        let width_of = |at: usize| {
+            let cells = columns.rows.iter().map(|row| row[at].text.as_str());
+            cells.chain([columns.titles[at]]).map(|text| text.chars().count() + GAP).max().unwrap_or(0)
+        };
+        let (wide, short): (Vec<_>, Vec<_>) = (0..columns.titles.len()).partition(|at| is_wide(*at));
+        // What is left for each column that may be broken.
+        let room = usize::from(self.width.unwrap_or(u16::MAX)).saturating_sub(short.into_iter().map(width_of).sum());
+        let least = (room / wide.len().max(1)).clamp(SLIVER, NEVER_BROKEN) as u16;
         let constraints: Vec<_> = (0..columns.titles.len())
-            .map(|at| match is_wide(at) {
-                true => ColumnConstraint::LowerBoundary(Width::Fixed(NEVER_BROKEN as u16)),
+            .map(|at| match wide.contains(&at) {
+                true => ColumnConstraint::LowerBoundary(Width::Fixed(least)),
                 false => ColumnConstraint::ContentWidth,
             })
             .collect();
@@ -180,7 +194,7 @@ impl Reporter {
             table.add_row(row.into_iter().map(|cell| cell.text));
         }
         for ((column, is_number), constraint) in table.column_iter_mut().zip(is_number).zip(constraints) {
-            column.set_padding((0, 2)).set_constraint(constraint);
+            column.set_padding((0, GAP as u16)).set_constraint(constraint);
             if is_number {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -221,6 +235,24 @@ mod tests {
         for cell in ["9223372036854775807", "2023-11-14T22:13:20.123Z", "2023-11-14T22:13:20.456Z", "and no more!"] {
             assert!(row.contains(cell), "{short}");
         }
+    }
+
+    #[test]
+    fn a_table_with_a_column_that_can_be_broken_fits_the_terminal() {
+        let mut reporter = Reporter::new(Format::Table, TimeZone::UTC, Some(80));
+        let fields = [
+            Field::new("partition", "partition", Value::Word("__transaction_state-0")),
+            Field::new("size", "size", Value::Word("3.6 KiB")),
+            Field::new("highWatermark", "high watermark", Value::Int(27)),
+            Field::new("logEndOffset", "log end", Value::Int(27)),
+            Field::new("note", "note", Value::Word("torn tail of 28 B; high watermark beyond the log end")),
+        ];
+        let mut out = Vec::new();
+        reporter.row(&mut out, &Row::new("partition", &fields));
+        reporter.flush(&mut out);
+        let table = String::from_utf8(out).unwrap();
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        assert!(table.contains("torn tail of 28 B;\n"), "{table}");
     }
 
     #[test]
