@@ -195,7 +195,8 @@ fn records_that_are_missing_in_the_middle_are_told_where_an_index_knows_of_them(
     fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
     let (status, told, _) = kfsck(root.path(), &["check", "data/orders-0"]);
     assert_eq!(status, Some(4));
-    let gap = "error  segments/gap  offset 30: no segment holds offsets 30 up to 60; index entries that name some of them: ";
+    let gap =
+        "error  segments/gap  offset 30: no segment holds offsets 30 up to 60; index entries that name some of them: ";
     assert!(told.contains(gap), "{told}");
     assert!(told.contains("copy the partition from a replica that has these records"), "{told}");
 }
