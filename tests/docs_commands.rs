@@ -54,6 +54,14 @@ fn the_page_about_kafka_dump_log_names_every_option_once_in_its_table() {
         let refused = support::kfsck(root(), ["dump-log", "--files", "x.log", option]);
         assert_eq!(refused.status, Some(16), "{option}");
     }
+    for option in KAFKAS_OPTIONS.iter().filter(|option| section.contains(&format!("`{option}` | the same |"))) {
+        let alone = support::kfsck(root(), ["dump-log", "x.log", option]);
+        let said = String::from_utf8(alone.stderr).unwrap();
+        let is_taken = ["--print-data-log", "--deep-iteration"].contains(option);
+        assert!(is_taken || said.contains(&format!("{option} is an option of kafka-dump-log")), "{option}: {said}");
+    }
+    let version = support::kfsck(root(), ["dump-log", "--kafka-format=3.9", "--version"]);
+    assert!(String::from_utf8(version.stdout).unwrap().ends_with("printing as kafka-dump-log of 3.8 and 3.9\n"));
 }
 
 /// The commands of a page with what it says that they print.

@@ -125,6 +125,9 @@ fn a_mistyped_command_is_answered_with_the_nearest_and_a_path_with_commands() {
         assert_eq!(status, Some(16), "{typed}");
         assert!(stderr.contains(&format!("'{meant}'")), "{typed}: {stderr}");
     }
+    let (status, _, stderr) = kfsck(root.path(), &["repair", "orders-3"]);
+    assert_eq!(status, Some(16));
+    assert!(stderr.contains("repair is no command") && stderr.contains("kfsck check PATH"), "{stderr}");
     let (status, _, stderr) = kfsck(root.path(), &["orders-3"]);
     assert_eq!(status, Some(16));
     assert!(stderr.contains("orders-3 is no command") && stderr.contains("kfsck check orders-3"), "{stderr}");

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::exit::Exit;
 use super::output::{Output, complain, terminal_width};
-use super::values::parse_zone;
+use super::values::{parse_offset, parse_zone};
 use crate::format::Offset;
 use crate::report::change::how_to_take_back;
 use crate::report::findings::quoted_for_shell;
@@ -32,8 +32,8 @@ pub(crate) struct Common {
     topic_partition: Vec<String>,
 
     /// Only the segment that begins at this offset
-    #[arg(long, value_name = "BASE_OFFSET", global = true, hide_short_help = true)]
-    segment: Option<i64>,
+    #[arg(long, value_name = "BASE_OFFSET", global = true, hide_short_help = true, value_parser = parse_offset)]
+    segment: Option<Offset>,
 
     /// How it is shown
     ///
@@ -91,10 +91,7 @@ pub(crate) fn long_help(details: &str, examples: &str) -> String {
 impl Common {
     /// What of the given paths is meant.
     pub(crate) fn selection(&self) -> Selection {
-        Selection {
-            topic_partitions: self.topic_partition.iter().map(Glob::new).collect(),
-            segment: self.segment.map(Offset),
-        }
+        Selection { topic_partitions: self.topic_partition.iter().map(Glob::new).collect(), segment: self.segment }
     }
 
     /// Whether only some partitions, or one segment, of what the paths hold are meant.
