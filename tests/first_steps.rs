@@ -282,3 +282,44 @@ fn whoever_asks_for_what_need_not_be_done_is_told_so() {
     assert_eq!(gone.0, Some(8));
     assert!(gone.2.ends_with("647Z: No such file or directory\n"), "{}", gone.2);
 }
+
+#[test]
+fn each_mend_that_is_advised_can_be_done_and_is_not_advised_again() {
+    let advised = |told: &str| -> Vec<String> {
+        let repairs = told.lines().filter_map(|line| line.strip_prefix("To see the repair: kfsck "));
+        let cuts =
+            told.lines().filter_map(|line| line.split_once("; else kfsck ")?.1.split_once(" cuts off everything"));
+        repairs.chain(cuts.map(|(cut, _)| cut)).map(str::to_owned).collect()
+    };
+    // What stands in the log of a segment with base offset 0, and how much of the time index is left.
+    for (at, bytes, entries) in [(708 + 8, [0; 4], 3), (708 + 8, [0xff; 4], 3), (708 + 60, [0xff; 4], 1)] {
+        let root = tempfile::tempdir().unwrap();
+        let partition = root.path().join("data/time-gaps-0");
+        fs::create_dir(root.path().join("data")).unwrap();
+        let real = scenario("3.9.2", "segments").log_dir(None, None);
+        fs::copy(real.join("meta.properties"), root.path().join("data/meta.properties")).unwrap();
+        copy_partition(&real.join("time-gaps-0"), &root.path().join("data"), long_ago());
+        let log = partition.join("00000000000000000000.log");
+        let mut log_bytes = fs::read(&log).unwrap();
+        log_bytes[at..at + 4].copy_from_slice(&bytes);
+        fs::write(&log, log_bytes).unwrap();
+        let index = fs::File::options().write(true).open(partition.join("00000000000000000000.timeindex")).unwrap();
+        index.set_len(entries * 12 - 1).unwrap();
+        let mut done: Vec<String> = Vec::new();
+        loop {
+            let (_, told, _) = kfsck(root.path(), &["check", "data"]);
+            let Some(command) = advised(&told).into_iter().next() else { break };
+            assert!(!done.contains(&command), "again: {command}: {told}");
+            let mut words: Vec<&str> = command.split(' ').collect();
+            let plan = kfsck(root.path(), &words);
+            assert!(plan.0 == Some(4) && plan.1.contains("  plan "), "{command}: {plan:?}");
+            words.push("--apply");
+            words.extend(command.starts_with("truncate").then_some("--allow-data-loss"));
+            let (status, told, stderr) = kfsck(root.path(), &words);
+            assert!(told.contains("done; to take it back"), "{command}: {status:?} {told}{stderr}");
+            done.push(command);
+        }
+        assert_eq!(done.len(), 2, "{done:?}");
+        assert_eq!(kfsck(root.path(), &["check", "data"]).0, Some(0), "{done:?}");
+    }
+}

@@ -48,7 +48,7 @@ fn compare(judged: &Judged) -> Result<usize, String> {
         let segment = files.iter().find(|segment| segment.base_offset == base_offset).unwrap();
         let log = store::open(&segment.log.unwrap().path(), ReadPolicy::default()).unwrap();
         let conditions = StartConditions::new(false, NOW_MS);
-        let mut state = producers_at(&dir, base_offset, conditions, ReadPolicy::default()).unwrap().unwrap();
+        let mut state = producers_at(&dir, base_offset, None, conditions, ReadPolicy::default()).unwrap().unwrap();
         let options =
             RecoverOptions { index_interval_bytes: judged.interval, ..RecoverOptions::with_defaults(base_offset) };
         let recovery = recover(LogRange::whole(log.as_ref()), &options, &mut state, |_, _| ()).unwrap();

@@ -111,6 +111,15 @@ pub(super) struct LogEnd {
     pub last: Option<BatchPlace>,
     pub max_last_offset: Option<Offset>,
     pub max_timestamp: Option<i64>,
+    /// The largest before the first damage, where there is some: an index made again ends there.
+    pub before_damage: Option<Option<i64>>,
+}
+
+impl LogEnd {
+    /// Whether a time index whose last timestamp is this goes as far as the log is intact.
+    pub(super) fn is_reached_by(&self, timestamp: Option<i64>) -> bool {
+        self.before_damage.is_some_and(|largest| timestamp >= largest)
+    }
 }
 
 impl Worker {
@@ -307,6 +316,7 @@ impl Walk<'_> {
         let mut scan = JoinedScan::new(BatchScan::with_scratch(self.storage, so_far, options, scratch), parts);
         // Damage of which it is not known yet what comes behind, and how many index entries point there.
         let mut damage: Option<(Finding, u64)> = None;
+        let mut before_damage = None;
         let mut gaps_of_damage = 0;
         let (facts, findings) = (&mut judged.facts, &mut judged.findings);
         loop {
@@ -350,6 +360,7 @@ impl Walk<'_> {
             if let Some(stretch) = damage::stretch(self.storage, &self.path, &end, next_offset, &self.state)? {
                 let behind = indexes.offset.damage(stretch.position, stretch.length, facts.last);
                 damage = Some((stretch.finding, behind));
+                before_damage.get_or_insert(facts.max_timestamp.map(|(timestamp, _)| timestamp));
                 judged.bytes = judged.bytes.saturating_add(if depth > Depth::Quick { stretch.length } else { 0 });
             }
             if !scan.skip_damage() {
@@ -362,6 +373,7 @@ impl Walk<'_> {
             last: facts.last,
             max_last_offset: facts.max_last_offset,
             max_timestamp: facts.max_timestamp.map(|(timestamp, _)| timestamp),
+            before_damage,
         };
         let mut of_indexes = Findings::new();
         let behind_end = indexes.offset.finish(&end, &mut of_indexes, &self.state);

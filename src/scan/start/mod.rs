@@ -42,17 +42,22 @@ pub fn predict(
 }
 
 /// What a broker knows of the producers at `offset`, where a batch begins: from the newest usable snapshot on, through
-/// the batches before. Indexes are not asked, and of batches without producers only the header is read.
+/// the batches before. Indexes are not asked, and of batches without producers only the header is read. What lies behind
+/// `cut`, a position in the log of the segment with that base offset, is taken to be gone.
 ///
 /// Errors: as for [`predict`]. A [`Refusal`] is what keeps the broker from getting there.
 pub fn producers_at(
     dir: &PartitionDir,
     offset: Offset,
+    cut: Option<(Offset, Position)>,
     conditions: StartConditions,
     policy: ReadPolicy,
 ) -> Result<Result<ProducerState, Refusal>, StoreError> {
     let replay = || {
         let mut files = Files::of(dir, policy)?;
+        if let Some((base_offset, position)) = cut {
+            files.set_size(&files::name_of(base_offset, FileKind::Log), position.0)?;
+        }
         let bases = dir.segments().into_iter().filter(|segment| segment.log.is_some());
         let bases = bases.map(|segment| segment.base_offset).filter(|base_offset| *base_offset < offset);
         let mut segments = bases.map(|base_offset| (base_offset, Segment::without_indexes(base_offset))).collect();
