@@ -17,6 +17,7 @@ use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
 use crate::format::compression::Decompressor;
 use crate::format::{Offset, Position};
 use crate::scan::parts::{JoinedScan, LookedAt, Part};
+use crate::scan::recover::fits;
 use crate::scan::segment_ends::SegmentEnds;
 use crate::scan::segment_facts::{BatchPlace, SegmentFacts};
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, Verify};
@@ -111,7 +112,8 @@ pub(super) struct LogEnd {
     pub last: Option<BatchPlace>,
     pub max_last_offset: Option<Offset>,
     pub max_timestamp: Option<i64>,
-    /// The largest before the first damage, where there is some: an index made again ends there.
+    /// The largest before the first damage, or the first batch that is not of this segment, where there is such: an index
+    /// made again ends there.
     pub before_damage: Option<Option<i64>>,
 }
 
@@ -337,6 +339,9 @@ impl Walk<'_> {
                     indexes.time.batch(header, standing.last_offset_before, timestamp_before, may_be_missing);
                 }
                 show(&scanned, !facts.damage.is_empty());
+                if !fits(facts.base_offset, header.last_offset()) {
+                    before_damage.get_or_insert(facts.max_timestamp.map(|(timestamp, _)| timestamp));
+                }
                 let gaps = facts.gaps;
                 facts.take(&scanned);
                 if let Some((finding, behind)) = damage.take() {
