@@ -16,7 +16,7 @@ use crate::repair::undo::{check, undo};
 use crate::report::change::{self, UndoWords};
 use crate::store::StoreError;
 use crate::store::expand::{Target, expand};
-use crate::store::log_dir::log_dir_of;
+use crate::store::log_dir::{identify, log_dir_of};
 use crate::store::undo_dir::is_undo_dir;
 use crate::store::write::Disk;
 
@@ -103,9 +103,8 @@ impl Work<'_> {
         let path_is = absolute(path)?;
         if is_undo_dir(&path_is) {
             let partition = path_is.parent().unwrap_or(Path::new("/")).to_owned();
-            if let Err(source) = std::fs::read_dir(&path_is) {
-                return Err(StoreError::Io { operation: "open", path: path_is, source }.into());
-            }
+            // What is not there has no undo data that is empty.
+            identify(&path_is)?;
             let journal = Journal::open(&Disk, path_is)?;
             return self.partition(&partition, vec![journal]);
         }
