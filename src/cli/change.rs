@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::common::{Run, quoted};
+use super::common::Run;
 use super::progress::Progress;
 use super::signals;
 use crate::format::Offset;
@@ -21,6 +21,7 @@ use crate::store::StoreError;
 use crate::store::broker_lock::HeldLock;
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::shell::quoted;
 use crate::store::undo_dir::is_undo_dir;
 use crate::store::write::{Disk, Found, WriteStorage};
 

@@ -12,12 +12,12 @@ use super::output::{Output, complain, terminal_width};
 use super::values::{parse_offset, parse_zone};
 use crate::format::Offset;
 use crate::report::change::how_to_take_back;
-use crate::report::findings::quoted_for_shell;
 use crate::report::reporter::{Format, Reporter, Tone};
-use crate::report::row::{Field, Row, Value, path_text};
+use crate::report::row::{Field, Row, Value};
 use crate::store::broker_lock::{LockState, lock_state};
 use crate::store::expand::{Glob, Selection};
 use crate::store::log_dir::log_dir_of;
+use crate::store::shell::quoted;
 use crate::store::undo_dir::is_undo_dir;
 use crate::store::{IoMode, StoreError};
 
@@ -379,11 +379,6 @@ impl Run {
             self.reporter.row(&mut self.output.buffer, row);
         }
     }
-}
-
-/// A path as a shell takes it.
-pub(crate) fn quoted(path: &Path) -> String {
-    quoted_for_shell(&path_text(path))
 }
 
 /// A number with its noun.

@@ -16,7 +16,7 @@ use args::Method;
 use ends::{NOT_IN_SEGMENT, beyond_the_segment, odd_checkpoint};
 use faults::{file_at_fault, logs_that_are_no_files};
 
-use super::common::{Run, quoted};
+use super::common::Run;
 use super::exit::Exit;
 use super::signals;
 use crate::format::file_name::{FileName, FileState};
@@ -37,6 +37,7 @@ use crate::scan::locate::{
 use crate::store::expand::{Target, expand};
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::shell::quoted;
 use crate::store::{ReadPolicy, StoreError, open};
 
 /// How much of a key or value a line of text shows, in bytes.

@@ -134,7 +134,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 /// What is wrong with a command line and what to type instead, where the parser of arguments could only guess.
 fn better_words(error: &clap::Error, first: &Path) -> Option<(String, String)> {
-    let name = common::quoted(first);
+    let name = crate::store::shell::quoted(first);
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::InvalidSubcommand, _) if first.exists() => {
             let hint = format!("say what is to be done with it: kfsck ls {name}, or kfsck check {name}");

@@ -10,7 +10,7 @@ use std::thread;
 use clap::{Args, ValueEnum};
 
 use super::change::{Change, ChangeArgs, Outcome};
-use super::common::{Common, Run, long_help, quoted};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::jobs::JobsArg;
 use super::progress::{Progress, ProgressArg};
@@ -25,6 +25,7 @@ use crate::repair::rebuild::{self, MOST_BYTES_A_PLAN, Planner, Rebuild, RebuildO
 use crate::report::change::{self, PlanWords};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
+use crate::store::shell::quoted;
 use crate::store::write::Disk;
 use tasks::{Answer, Targets, Unit};
 

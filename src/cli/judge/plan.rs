@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::common::{Run, quoted};
+use super::super::common::Run;
 use super::work::{Task, Unit, is_gone};
 use super::{GivenLogDir, Question};
 use crate::check::Setting;
@@ -16,6 +16,7 @@ use crate::report::entries;
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::shell::quoted;
 use crate::store::undo_dir::is_undo_dir;
 use crate::store::{ReadPolicy, StoreError};
 
