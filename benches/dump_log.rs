@@ -218,7 +218,7 @@ fn own_line(out: &mut Vec<u8>, record: &Record<'_>) {
     thread_local! {
         static LINES: RecordLines = {
             let style = RecordStyle { key: BytesFormat::Auto, value: BytesFormat::Auto, most_in_text: 1024 };
-            let mut lines = RecordLines::new(style);
+            let mut lines = RecordLines::new(style, &jiff::tz::TimeZone::UTC);
             lines.batch(FILE, kfsck::format::Position(4711));
             lines
         };

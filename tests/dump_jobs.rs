@@ -21,10 +21,11 @@ fn real_logs(directory: &Path, logs: &mut Vec<PathBuf>) {
     subdirectories(directory).iter().for_each(|inner| real_logs(inner, logs));
 }
 
-/// A partition whose log has what several real logs have, some of them many times over: more than one piece of work.
+/// A partition whose log has what several real logs have, some of them many times over: more than one piece of
+/// work for records and for batches.
 fn long_log(partition: &Path, logs: &[PathBuf], random: &mut Random, broken_bits: usize) {
     let mut bytes = Vec::new();
-    while bytes.len() < 1_200_000 {
+    while bytes.len() < 2_300_000 {
         let log = fs::read(&logs[random.below(logs.len() as u64) as usize]).unwrap();
         // What was preallocated would take the place of everything else.
         let end = log.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);

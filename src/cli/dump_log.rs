@@ -1,7 +1,9 @@
 //! `kfsck dump-log`: what is in these files?
 
+mod ahead;
 mod lines;
 mod threads;
+mod walk;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -18,24 +20,20 @@ use super::jobs::{Jobs, JobsArg};
 use super::output::write_out;
 use super::signals;
 use super::values::parse_size;
-use crate::format::batch::BatchHeader;
 use crate::format::compression::DEFAULT_LIMIT;
 use crate::format::file_name::{FileKind, FileName, FileState};
 use crate::format::offset_index::OffsetIndex;
 use crate::format::{Offset, Position};
 use crate::report::bytes::BytesFormat;
 use crate::report::entries;
-use crate::report::log::{self, Damaged};
-use crate::report::reporter::Reporter;
+use crate::report::log;
 use crate::report::row::path_text;
-use crate::scan::{
-    BatchScan, Damage, LogSoFar, ScanEnd, ScanOptions, TransactionOutcomes, TransactionWalk, Verdict, Verify, locate,
-};
+use crate::scan::{LogSoFar, TransactionOutcomes, TransactionWalk, locate};
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::partition::{PartitionDir, SegmentFiles};
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open, read_small};
-use lines::{Counts, Lines, Page};
-use threads::{Blanks, Done, Sizes, Then, Walk, Worker};
+use lines::Lines;
+use walk::{Log, Wanted};
 
 /// The largest index that is read to find a starting point: the most that 31 bits of position can need.
 const LARGEST_INDEX: u64 = 256 << 20;
@@ -171,10 +169,11 @@ impl From<BytesArg> for BytesFormat {
 /// Runs `dump-log`.
 pub(crate) fn run(args: &DumpLogArgs) -> Exit {
     let limit = args.rendering.decompression_limit();
+    let run = Run::start(&args.common, "dump-log");
     let mut dump = Dump {
         args,
-        run: Run::start(&args.common, "dump-log"),
-        lines: Lines::new(args, limit),
+        lines: Lines::new(args, run.reporter.zone(), limit),
+        run,
         jobs: args.jobs(),
         left: args.filter.limit.unwrap_or(u64::MAX),
         transactions: None,
@@ -268,26 +267,6 @@ struct Dump<'a> {
     transactions: Option<(PathBuf, Arc<TransactionOutcomes>)>,
 }
 
-/// Which batches are wanted.
-struct Wanted<'a> {
-    filter: &'a Filter,
-    /// What became of the transactions, where only what is committed is wanted.
-    outcomes: Option<Arc<TransactionOutcomes>>,
-}
-
-impl Wanted<'_> {
-    /// Whether no batch from this one on can be wanted. One batch past the window may have a changed base offset, which
-    /// no checksum covers: it takes two, and `is_past` says whether the batch before was one.
-    fn is_behind(&self, header: &BatchHeader, is_past: &mut bool) -> bool {
-        std::mem::replace(is_past, self.filter.is_past(header)) && *is_past
-    }
-
-    fn takes(&self, header: &BatchHeader) -> bool {
-        self.filter.takes_batch(header)
-            && self.outcomes.as_ref().is_none_or(|outcomes| outcomes.verdict(header) == Verdict::Delivered)
-    }
-}
-
 /// The partition that a file is in, its segments grouped once for all of them.
 struct Neighbours<'p> {
     partition: &'p PartitionDir,
@@ -298,28 +277,6 @@ struct Neighbours<'p> {
 impl<'p> Neighbours<'p> {
     fn of(partition: &'p PartitionDir) -> Self {
         Self { partition, segments: partition.segments() }
-    }
-}
-
-/// A file of batches that is being dumped.
-struct Log<'s> {
-    storage: &'s dyn ReadStorage,
-    path: String,
-    /// A running broker may be writing to it.
-    may_change: bool,
-}
-
-impl<'s> Log<'s> {
-    /// A walk from `start` on that lends batches of up to `most` bytes.
-    fn scan(&self, start: Position, so_far: LogSoFar, args: &DumpLogArgs, most: u64) -> BatchScan<'s> {
-        let options = ScanOptions {
-            start,
-            verify: Verify::Checksum,
-            bodies: args.looks_into_batches(),
-            max_batch_bytes: most,
-            stop: Some(signals::stop()),
-        };
-        BatchScan::new(self.storage, so_far, options)
     }
 }
 
@@ -430,7 +387,7 @@ impl<'a> Dump<'a> {
             Isolation::ReadUncommitted => None,
             Isolation::ReadCommitted => self.transactions.as_ref().map(|(_, outcomes)| Arc::clone(outcomes)),
         };
-        Wanted { filter, outcomes }
+        Wanted { filter, outcomes, is_past: false }
     }
 
     /// Whether a segment can hold wanted offsets, as far as its name and its neighbour's tell.
@@ -469,13 +426,13 @@ impl<'a> Dump<'a> {
 
         let start = self.start(storage.as_ref(), base, around)?;
         let log = Log { storage: storage.as_ref(), path: path_text(path), may_change: around.may_change };
-        let mut scan = log.scan(start, so_far, self.args, self.args.rendering.max_batch_bytes);
-        if self.jobs.count().get() == 1 {
-            let outcome = self.walk(&log, &mut scan, None);
-            self.run.seen.bytes += scan.position().0 - start.0;
-            outcome
-        } else {
+        let is_large = storage.len() - start.0 >= ahead::WORTH_PARTS;
+        if self.jobs.count().get() > 1 && self.args.looks_into_batches() {
             self.in_threads(&log, start, so_far)
+        } else if self.jobs.count().get() > 1 && is_large && !around.may_change {
+            self.looking_ahead(&log, start, so_far)
+        } else {
+            self.walk_alone(&log, start, so_far, None)
         }
     }
 
@@ -494,149 +451,6 @@ impl<'a> Dump<'a> {
             }
             _ => Ok(Position(0)),
         }
-    }
-
-    /// Dumps what the walk shows, up to `end` or to the end of the file.
-    fn walk(&mut self, log: &Log<'_>, scan: &mut BatchScan<'_>, end: Option<Position>) -> Outcome {
-        let wanted = self.wanted();
-        let mut is_past = false;
-        loop {
-            while end.is_none_or(|end| scan.position() < end)
-                && let Some(batch) = scan.next_batch()?
-            {
-                if wanted.is_behind(batch.header, &mut is_past) {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                if wanted.takes(batch.header) {
-                    let left = self.left;
-                    let shown = self.write(|lines, reporter, page| {
-                        lines.batch(reporter, page, &batch, &log.path, left);
-                    })?;
-                    self.left -= if self.args.records { shown.records } else { shown.batches };
-                }
-                if self.left == 0 {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-            match scan.end() {
-                Some(ScanEnd::Stopped) => return Ok(ControlFlow::Break(())),
-                Some(end) => self.end(log, end)?,
-                None => {}
-            }
-            if self.args.stop_at_damage || !scan.skip_damage() {
-                return Ok(ControlFlow::Continue(()));
-            }
-        }
-    }
-
-    /// Dumps the log from `start` on with several threads.
-    fn in_threads(&mut self, log: &Log<'_>, start: Position, so_far: LogSoFar) -> Outcome {
-        let (args, jobs) = (self.args, self.jobs);
-        let (sizes, bodies) = (Sizes::of(&jobs), args.looks_into_batches());
-        let most = args.rendering.max_batch_bytes.min(threads::LARGEST_HELD);
-        let walk = Walk {
-            scan: log.scan(start, so_far, args, most),
-            wanted: self.wanted(),
-            stop_at_damage: args.stop_at_damage,
-            bodies,
-            unit: sizes.input,
-            is_past: false,
-            has_ended: false,
-        };
-        let limit = args.rendering.decompression_limit().min(threads::LARGEST_DECOMPRESSED);
-        let (blanks, reporter) = (Blanks::default(), self.run.reporter.twin());
-        let worker = || Worker {
-            lines: Lines::new(args, limit),
-            reporter: reporter.twin(),
-            file: &log.path,
-            bodies,
-            most: sizes.output,
-            blanks: &blanks,
-        };
-        let mut end = start;
-        let flow = jobs.run(
-            walk,
-            worker,
-            |worker, unit| worker.write(unit),
-            |done| {
-                end = done.end;
-                match self.take(log, done, &blanks) {
-                    Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
-                    outcome => ControlFlow::Break(outcome),
-                }
-            },
-        );
-        self.run.seen.bytes += end.0 - start.0;
-        match flow {
-            ControlFlow::Break(outcome) => outcome,
-            ControlFlow::Continue(()) if signals::is_stopped() => Ok(ControlFlow::Break(())),
-            ControlFlow::Continue(()) => Ok(ControlFlow::Continue(())),
-        }
-    }
-
-    /// Writes what a thread has put into lines, does what it has left, and says what the walk has met behind it.
-    fn take(&mut self, log: &Log<'_>, done: Done, blanks: &Blanks) -> Outcome {
-        let Done { mut page, rest, then, .. } = done;
-        self.account(&page);
-        self.run.output.pass(&mut page.out)?;
-        blanks.give_back(page.out);
-        if let Some(rest) = rest {
-            let most = self.args.rendering.max_batch_bytes;
-            let mut scan = log.scan(rest.start, LogSoFar::unknown(), self.args, most);
-            if self.walk(log, &mut scan, Some(rest.end))?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        match then {
-            Then::Next => {}
-            Then::Failed(error) => return Err(error.into()),
-            Then::End(ScanEnd::Stopped) => return Ok(ControlFlow::Break(())),
-            Then::End(end) => self.end(log, &end)?,
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Writes what `write` puts onto a page; returns what that comes to.
-    fn write(&mut self, write: impl FnOnce(&mut Lines<'a>, &mut Reporter, &mut Page)) -> io::Result<Counts> {
-        let mut page = Page::onto(std::mem::take(&mut self.run.output.buffer));
-        write(&mut self.lines, &mut self.run.reporter, &mut page);
-        self.account(&page);
-        self.run.output.buffer = page.out;
-        self.run.output.drain()?;
-        Ok(page.counts)
-    }
-
-    fn account(&mut self, page: &Page) {
-        let Counts { batches, records, damaged } = page.counts;
-        self.run.seen.batches += batches;
-        self.run.seen.records += records;
-        (0..damaged).for_each(|_| self.run.damage());
-        let limit = self.args.rendering.max_batch_bytes;
-        for words in &page.refused {
-            self.run.refused(
-                words,
-                Some(&format!("--max-batch-bytes {limit} is the limit: give a larger one to see them")),
-            );
-        }
-    }
-
-    /// How a walk ended, where it did not end with the file.
-    fn end(&mut self, log: &Log<'_>, end: &ScanEnd) -> io::Result<()> {
-        let words = log::end_words(end);
-        let Log { path, may_change, .. } = log;
-        if let ScanEnd::Damaged(Damage { header: Some(header), position, .. }) = end {
-            // Shown, and not built on: its records are not decoded.
-            self.write(|lines, reporter, page| lines.batch_line(reporter, page, path, *position, header, false))?;
-        }
-        let Some(line) = Damaged::of_end(path, end, &words) else { return Ok(()) };
-        let position = line.position;
-        if *may_change && line.next_intact.is_none() {
-            self.run.remark(format!("{path}: {words} (position {position}); a running broker is writing to it"));
-        } else {
-            log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
-            self.run.damage();
-        }
-        Ok(())
     }
 }
 

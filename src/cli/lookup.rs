@@ -59,7 +59,8 @@ pub(crate) fn run(args: &LookupArgs) -> Exit {
         }
     };
     let style = RecordStyle { key: BytesFormat::Auto, value: BytesFormat::Auto, most_in_text: MOST_IN_TEXT };
-    let mut lookup = Lookup { args, queries, run, lines: RecordLines::new(style), log_dirs: Vec::new() };
+    let lines = RecordLines::new(style, run.reporter.zone());
+    let mut lookup = Lookup { args, queries, run, lines, log_dirs: Vec::new() };
     for target in expand(&args.paths, &args.common.selection()) {
         let done = match target {
             Ok(Target::Partition(target)) => {

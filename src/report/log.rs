@@ -139,7 +139,7 @@ fn batch_text(
         out.extend_from_slice(b"  ");
         out.extend_from_slice(header.timestamp_type().name().as_bytes());
         out.push(b' ');
-        clock.zoned(out, timestamp, reporter.zone());
+        clock.put(out, timestamp);
     }
     if let Some(batch) = header.as_record_batch() {
         if batch.producer_id != -1 {
@@ -195,9 +195,9 @@ pub struct RecordLines {
 }
 
 impl RecordLines {
-    /// Lines for records in the given style.
-    pub fn new(style: RecordStyle) -> Self {
-        Self { style, head: Vec::new(), clock: time::Clock::default() }
+    /// Lines for records in the given style, with the times of text in `zone`.
+    pub fn new(style: RecordStyle, zone: &jiff::tz::TimeZone) -> Self {
+        Self { style, head: Vec::new(), clock: time::Clock::new(zone) }
     }
 
     /// From here on the records are those of the batch at `position` of `file`.
@@ -257,18 +257,12 @@ impl RecordLines {
 
     /// Appends one record as a line of text, indented below its batch.
     #[inline]
-    pub fn text(
-        &mut self,
-        out: &mut Vec<u8>,
-        record: &Record<'_>,
-        control: Option<&ControlRecord<'_>>,
-        zone: &jiff::tz::TimeZone,
-    ) {
+    pub fn text(&mut self, out: &mut Vec<u8>, record: &Record<'_>, control: Option<&ControlRecord<'_>>) {
         out.extend_from_slice(b"  offset ");
         json::int(out, record.offset.0);
         if let Some(timestamp) = record.timestamp {
             out.extend_from_slice(b"  ");
-            self.clock.zoned(out, timestamp, zone);
+            self.clock.put(out, timestamp);
         }
         if let Some(sequence) = record.sequence {
             out.extend_from_slice(b"  sequence ");

@@ -41,20 +41,28 @@ pub fn zoned(out: &mut Vec<u8>, timestamp: i64, zone: &TimeZone) {
     }
 }
 
-/// Writes one timestamp after the other. Those of neighbouring records mostly lie in the same minute, whose text is kept.
-#[derive(Clone, Debug, Default)]
+/// Writes one timestamp after the other, in one zone. Those of neighbouring records mostly lie in the same minute, whose
+/// text is kept.
+#[derive(Clone, Debug)]
 pub struct Clock {
+    zone: TimeZone,
+    is_utc: bool,
     /// Minutes since 1970 in UTC.
     minute: Option<i64>,
     text: [u8; 24],
 }
 
 impl Clock {
+    /// A clock of `zone`.
+    pub fn new(zone: &TimeZone) -> Self {
+        Self { zone: zone.clone(), is_utc: *zone == TimeZone::UTC, minute: None, text: [0; 24] }
+    }
+
     /// As [`zoned`].
     #[inline]
-    pub fn zoned(&mut self, out: &mut Vec<u8>, timestamp: i64, zone: &TimeZone) {
-        if !PRINTABLE.contains(&timestamp) || *zone != TimeZone::UTC {
-            return zoned(out, timestamp, zone);
+    pub fn put(&mut self, out: &mut Vec<u8>, timestamp: i64) {
+        if !PRINTABLE.contains(&timestamp) || !self.is_utc {
+            return zoned(out, timestamp, &self.zone);
         }
         let minute = timestamp.div_euclid(MS_PER_MINUTE);
         if self.minute != Some(minute) {
@@ -213,11 +221,11 @@ mod tests {
             steps in proptest::collection::vec(prop_oneof![-90_000i64..90_000, any::<i64>()], 0..20),
         ) {
             for zone in [TimeZone::UTC, TimeZone::get("America/St_Johns").unwrap()] {
-                let (mut clock, mut timestamp) = (Clock::default(), start % 4_000_000_000_000);
+                let (mut clock, mut timestamp) = (Clock::new(&zone), start % 4_000_000_000_000);
                 for step in &steps {
                     timestamp = timestamp.wrapping_add(*step);
                     let mut out = Vec::new();
-                    clock.zoned(&mut out, timestamp, &zone);
+                    clock.put(&mut out, timestamp);
                     prop_assert_eq!(String::from_utf8(out).unwrap(), zoned_of(timestamp, &zone));
                 }
             }

@@ -256,6 +256,11 @@ impl<'s> BatchScan<'s> {
         self.so_far.take(header);
     }
 
+    /// As [`Window::mostly_until`].
+    pub(super) fn mostly_until(&mut self, end: u64) {
+        self.window.mostly_until(end);
+    }
+
     /// As [`Window::still_whole`].
     pub(super) fn still_whole(&self) -> Result<(), StoreError> {
         self.window.still_whole()

@@ -20,17 +20,18 @@ use crate::store::{ReadStorage, StoreError};
 const LONGEST: u64 = 4 << 20;
 /// And no shorter than this.
 const SHORTEST: u64 = 256 << 10;
-/// What the parts that are looked at at one time take of a log together, if they may be so short.
+/// What the parts that are at hand at one time take of a log together, if they may be so short.
 const TOGETHER: u64 = 16 << 20;
 /// How many bytes of log there must be for each batch that is remembered, on average: memory is bounded by it.
 const BYTES_PER_BATCH: u64 = 128;
 
-/// The parts in which `threads` threads look at a log of `size_in_bytes`, in order.
-pub fn ranges(size_in_bytes: u64, threads: usize) -> impl Iterator<Item = Range<u64>> {
-    let length = (TOGETHER / (threads as u64).max(1)).clamp(SHORTEST, LONGEST);
-    (0..size_in_bytes.div_ceil(length)).map(move |at| {
-        let start = at.saturating_mul(length);
-        start..start.saturating_add(length).min(size_in_bytes)
+/// The parts of a `range` of a log, in order, of which so many are at hand `at_one_time`.
+pub fn ranges(range: Range<u64>, at_one_time: usize) -> impl Iterator<Item = Range<u64>> + Send {
+    let length = (TOGETHER / (at_one_time as u64).max(1)).clamp(SHORTEST, LONGEST);
+    let count = range.end.saturating_sub(range.start).div_ceil(length);
+    (0..count).map(move |at| {
+        let start = range.start.saturating_add(at.saturating_mul(length));
+        start..start.saturating_add(length).min(range.end)
     })
 }
 
@@ -70,6 +71,7 @@ impl<T> Part<T> {
     ) -> Result<Self, StoreError> {
         let options = ScanOptions { start: Position(range.start), ..options };
         let mut scan = BatchScan::with_scratch(storage, segment, options, scratch);
+        scan.mostly_until(range.end);
         if range.start > 0 && !scan.go_to_intact(range.end)? {
             return Ok(Self::new(range.end));
         }
@@ -294,11 +296,21 @@ mod tests {
 
     #[test]
     fn a_log_is_cut_into_parts_without_a_gap() {
-        for (size, threads, parts) in [(0, 2, 0), (1, 2, 1), (100 << 20, 2, 25), (100 << 20, 64, 400), (7, 100_000, 1)]
-        {
-            let ranges: Vec<_> = ranges(size, threads).collect();
-            assert_eq!(ranges.len(), parts, "{size} {threads}");
-            assert_eq!(ranges.last().map_or(0, |last| last.end), size);
+        let mib = |count: u64| count << 20;
+        for (range, at_one_time, parts) in [
+            (0..0, 2, 0),
+            (5..5, 2, 0),
+            (0..1, 2, 1),
+            (0..mib(100), 2, 25),
+            (7..mib(100), 2, 25),
+            (mib(4)..mib(100), 2, 24),
+            (0..mib(100), 64, 400),
+            (0..7, 100_000, 1),
+        ] {
+            let ranges: Vec<_> = ranges(range.clone(), at_one_time).collect();
+            assert_eq!(ranges.len(), parts, "{range:?} {at_one_time}");
+            assert_eq!(ranges.first().map_or(range.start, |first| first.start), range.start);
+            assert_eq!(ranges.last().map_or(range.end, |last| last.end), range.end);
             assert!(ranges.iter().zip(ranges.iter().skip(1)).all(|(one, next)| one.end == next.start));
         }
     }

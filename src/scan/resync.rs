@@ -122,8 +122,9 @@ pub(super) fn next_intact(
     search.behind(header)
 }
 
-/// The first position in `range` at which an intact batch begins that can belong to the segment `segment`. It may be one
-/// inside a value: nothing is asked about where it leads.
+/// The first position in `range` at which an intact batch begins that can belong to the segment `segment`, and behind
+/// which the header of the next one lies, or the end of the file. It may be one inside a value: nothing more is asked about
+/// where it leads.
 pub(super) fn first_intact_in(
     window: &mut Window<'_>,
     range: Range<u64>,
@@ -136,7 +137,18 @@ pub(super) fn first_intact_in(
     }
     let (damaged, end) = (range.start.saturating_sub(1), window.storage().len());
     let mut search = Search { window, so_far: *segment, damaged, end, work: 0, stop };
-    search.next_intact_from(range.start, range.start, range.end)
+    let mut position = range.start;
+    while let Some(candidate) = search.next_candidate(position, range.end)? {
+        // Where a batch begins the bytes before look like one of great length: what its checksum would cost is spared.
+        if let Some(header) = search.affordable(candidate, range.start)?
+            && search.leads_on(candidate, &header)?
+            && search.intact(candidate)?.is_some()
+        {
+            return Ok(Some(candidate));
+        }
+        position = candidate + 1;
+    }
+    Ok(None)
 }
 
 struct Search<'w, 's> {
@@ -281,14 +293,28 @@ impl Search<'_, '_> {
             }
             let Some(candidate) = self.next_candidate(position, until)? else { return Ok(None) };
             position = candidate + 1;
-            let header = self.header_at(candidate)?.filter(|header| self.fits(candidate, header));
-            let Some(size) = header.map(|header| header.size_in_bytes()) else { continue };
-            let affordable = WORK_AT_ONCE + candidate.saturating_sub(start) * WORK_PER_BYTE;
-            if self.work.saturating_add(size) <= affordable && self.intact(candidate)?.is_some() {
+            if self.affordable(candidate, start)?.is_some() && self.intact(candidate)?.is_some() {
                 return Ok(Some(candidate));
             }
         }
         Ok(None)
+    }
+
+    /// The header at `candidate`, if the batch can come next and its checksum does not cost too much; the search began
+    /// at `start`.
+    fn affordable(&mut self, candidate: u64, start: u64) -> Result<Option<BatchHeader>, StoreError> {
+        let most = WORK_AT_ONCE + candidate.saturating_sub(start) * WORK_PER_BYTE;
+        let header = self.header_at(candidate)?.filter(|header| self.fits(candidate, header));
+        Ok(header.filter(|header| self.work.saturating_add(header.size_in_bytes()) <= most))
+    }
+
+    /// Whether another header that can come next lies behind the batch at `position`, or the end of the file.
+    fn leads_on(&mut self, position: u64, header: &BatchHeader) -> Result<bool, StoreError> {
+        let next = position.saturating_add(header.size_in_bytes());
+        let mut so_far = self.so_far;
+        so_far.take(header);
+        let behind = BatchHeader::read(self.window.aside(next, RECORD_BATCH_OVERHEAD as u64)?);
+        Ok(next == self.end || behind.is_ok_and(|header| so_far.continues_with(&header)))
     }
 
     /// The next position before `until` whose first bytes are an offset that can come next and a length that a batch can

@@ -81,7 +81,11 @@ pub struct Window<'s> {
     elsewhere: Vec<Arc<Vec<u8>>>,
     range: Range<u64>,
     released: u64,
+    /// A few bytes from elsewhere.
+    aside: Vec<u8>,
     reach: Reach,
+    /// Little of what lies from here on will be asked for.
+    mostly_until: u64,
     /// Where the memory comes from and goes back to.
     home: Option<&'s mut Scratch>,
 }
@@ -110,10 +114,24 @@ impl<'s> Window<'s> {
     }
 
     fn over(storage: &'s dyn ReadStorage, memory: Scratch, home: Option<&'s mut Scratch>) -> Self {
-        let Scratch { bytes, reach } = memory;
-        let copied = Arc::new(bytes);
-        let length = storage.len();
-        Self { storage, length, lent: None, copied, elsewhere: Vec::new(), range: 0..0, released: 0, reach, home }
+        Self {
+            storage,
+            length: storage.len(),
+            lent: None,
+            copied: Arc::new(memory.bytes),
+            elsewhere: Vec::new(),
+            range: 0..0,
+            released: 0,
+            aside: Vec::new(),
+            reach: memory.reach,
+            mostly_until: u64::MAX,
+            home,
+        }
+    }
+
+    /// From here on no more than what is asked for, or little more, is read: somebody else reads there.
+    pub fn mostly_until(&mut self, end: u64) {
+        self.mostly_until = end;
     }
 
     /// The storage below.
@@ -127,6 +145,15 @@ impl<'s> Window<'s> {
     #[inline]
     pub fn at(&mut self, position: u64, least: u64) -> Result<&[u8], StoreError> {
         Ok(self.view(position, least)?.bytes)
+    }
+
+    /// The `length` bytes from `position` on, or as many as there are; the window stays where it is.
+    pub fn aside(&mut self, position: u64, length: u64) -> Result<&[u8], StoreError> {
+        let range = position.min(self.length)..position.saturating_add(length).min(self.length);
+        if self.range.start <= range.start && range.end <= self.range.end {
+            return self.at(position, length);
+        }
+        self.storage.window(range, &mut self.aside)
     }
 
     /// As [`Window::at`], and where the bytes are.
@@ -157,7 +184,10 @@ impl<'s> Window<'s> {
             }
             return Ok(());
         }
-        let range = reach(self.reach.copied);
+        let range = reach(match self.mostly_until.saturating_sub(position) {
+            0 => LEAST_REACH,
+            left => self.reach.copied.min(left),
+        });
         self.range = 0..0;
         self.storage.read_into(range.clone(), self.memory())?;
         self.range = range;
@@ -281,6 +311,47 @@ mod tests {
         }
         assert_eq!(Scratch::one_of(usize::MAX).reach.lent, LEAST_REACH);
         assert_eq!(Scratch::one_of(0).reach.copied, MOST_COPIED);
+    }
+
+    #[test]
+    fn what_lies_aside_is_seen_while_the_window_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let bytes = numbered_bytes(1 << 20);
+        std::fs::write(&path, &bytes).unwrap();
+        let (read, mapped) = (PreadFile::open(&path).unwrap(), MappedFile::open(&path).unwrap());
+        for storage in [&read as &dyn ReadStorage, &mapped] {
+            let mut window = Window::new(storage);
+            window.at(300_000, 1).unwrap();
+            let range = window.range.clone();
+            for (position, length) in [(0, 61), (300_000, 61), (900_000, 61), ((1 << 20) - 5, 5), (1 << 20, 0)] {
+                let seen = window.aside(position as u64, 61).unwrap();
+                assert!(seen.starts_with(&bytes[position..position + length]), "{position}");
+            }
+            assert_eq!(window.aside(u64::MAX, 61).unwrap(), b"");
+            assert_eq!(window.range, range);
+        }
+    }
+
+    #[test]
+    fn behind_the_end_of_what_is_wanted_little_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let bytes = numbered_bytes(1 << 20);
+        std::fs::write(&path, &bytes).unwrap();
+        let read = PreadFile::open(&path).unwrap();
+        let mut window = Window::new(&read);
+        window.mostly_until(300_000);
+        for (position, least, length) in [
+            (0, 1, 262_144),
+            (262_000, 1000, 38_000),
+            (299_990, 61, 61),
+            (300_000, 61, LEAST_REACH as usize),
+            (310_000, 100_000, 100_000),
+        ] {
+            let at_hand = window.at(position, least).unwrap();
+            assert_eq!(at_hand, &bytes[position as usize..position as usize + length], "{position}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Puts batches and their records into lines. Knows nothing of what comes before or after a batch, so that any thread
 //! can do it.
 
+use jiff::tz::TimeZone;
+
 use super::DumpLogArgs;
 use crate::format::Position;
 use crate::format::batch::{BatchHeader, RecordBatch};
@@ -39,14 +41,19 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Lines for what `args` ask for; a batch that decompresses to more than `limit` bytes is refused.
-    pub(super) fn new(args: &'a DumpLogArgs, limit: usize) -> Self {
+    /// Lines for what `args` ask for, with times in `zone`; a batch that decompresses to more than `limit` bytes is refused.
+    pub(super) fn new(args: &'a DumpLogArgs, zone: &TimeZone, limit: usize) -> Self {
         let style = RecordStyle {
             key: args.rendering.key_format.into(),
             value: args.rendering.value_format.into(),
             most_in_text: usize::try_from(args.rendering.max_value_bytes).unwrap_or(usize::MAX),
         };
-        Self { args, records: RecordLines::new(style), clock: Clock::default(), decompressor: Decompressor::new(limit) }
+        Self {
+            args,
+            records: RecordLines::new(style, zone),
+            clock: Clock::new(zone),
+            decompressor: Decompressor::new(limit),
+        }
     }
 
     /// One batch whose checksum holds, and its records; at most `left` lines that count.
@@ -147,9 +154,7 @@ impl<'a> Lines<'a> {
                     }
                     match reporter.format() {
                         Format::Json => self.records.json(&mut page.out, &record, control.as_ref()),
-                        Format::Text => {
-                            self.records.text(&mut page.out, &record, control.as_ref(), reporter.zone());
-                        }
+                        Format::Text => self.records.text(&mut page.out, &record, control.as_ref()),
                         Format::Table => self.records.table(reporter, &mut page.out, &record, control.as_ref()),
                     }
                     if taken == left {

@@ -1,4 +1,4 @@
-//! A file dumped by several threads: their output does not depend on how many there are.
+//! Records dumped by several threads: their output does not depend on how many there are.
 //!
 //! One walk leads over the file, as with one thread: it reads, looks at checksums, passes over damage and knows which
 //! batches are wanted. Each thread in turn takes the next [`Unit`] from it, puts that into lines on its own, and hands
@@ -10,8 +10,8 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::Wanted;
 use super::lines::{Lines, Page};
+use super::walk::Wanted;
 use crate::cli::jobs::Jobs;
 use crate::format::Position;
 use crate::format::batch::BatchHeader;
@@ -73,11 +73,8 @@ pub(super) struct Walk<'w> {
     pub(super) scan: BatchScan<'w>,
     pub(super) wanted: Wanted<'w>,
     pub(super) stop_at_damage: bool,
-    /// Whether the bytes of batches are needed.
-    pub(super) bodies: bool,
     /// About how many bytes of the file a unit takes.
     pub(super) unit: u64,
-    pub(super) is_past: bool,
     pub(super) has_ended: bool,
 }
 
@@ -110,7 +107,7 @@ impl Walk<'_> {
                 return Ok(self.scan.end().map_or(Then::Next, |end| Then::End(*end)));
             };
             let (header, is_held) = (*header, bytes.is_some());
-            if self.wanted.is_behind(&header, &mut self.is_past) {
+            if self.wanted.is_behind(&header) {
                 self.has_ended = true;
                 break;
             }
@@ -119,7 +116,7 @@ impl Walk<'_> {
             if self.wanted.takes(&header) {
                 let held = if is_held { Some(self.scan.hold(position, &header)?) } else { None };
                 batches.push((position, header, held));
-                if self.bodies && header.compression() != Ok(Compression::None) {
+                if header.compression() != Ok(Compression::None) {
                     weight += size * (EXPANSION - 1);
                 }
             }
@@ -143,7 +140,6 @@ pub(super) struct Worker<'a> {
     pub(super) lines: Lines<'a>,
     pub(super) reporter: Reporter,
     pub(super) file: &'a str,
-    pub(super) bodies: bool,
     /// How long its lines may become.
     pub(super) most: usize,
     pub(super) blanks: &'a Blanks,
@@ -158,7 +154,7 @@ impl Worker<'_> {
         for (position, header, held) in &batches {
             let (length, counts) = (page.out.len(), page.counts);
             let bytes = held.as_ref().map(Held::bytes);
-            if length < self.most && (bytes.is_some() || !self.bodies) {
+            if length < self.most && bytes.is_some() {
                 let scanned = ScannedBatch { position: *position, header, bytes };
                 self.lines.batch(&mut self.reporter, &mut page, &scanned, self.file, u64::MAX);
                 if page.refused.is_empty() {
@@ -180,7 +176,7 @@ impl Worker<'_> {
 pub(super) struct Blanks(Mutex<Vec<Vec<u8>>>);
 
 impl Blanks {
-    fn take(&self) -> Vec<u8> {
+    pub(super) fn take(&self) -> Vec<u8> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 

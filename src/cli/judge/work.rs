@@ -89,7 +89,7 @@ impl Unit {
     fn parts(&self, segment: &OwnedSegment, threads: usize) -> Vec<Range<u64>> {
         let size = segment.files().log.and_then(|log| log.facts().ok()).map_or(0, |facts| facts.size_in_bytes);
         match size >= WORTH_PARTS && self.setting.depth > Depth::Quick && !self.setting.is_live() {
-            true => parts::ranges(size, threads).collect(),
+            true => parts::ranges(0..size, threads).collect(),
             false => Vec::new(),
         }
     }

@@ -173,7 +173,7 @@ impl Lookup<'_> {
         };
         let (mut text, mut json) = (Vec::new(), Vec::new());
         let mut start = None;
-        let (lines, run) = (&mut self.lines, &mut self.run);
+        let lines = &mut self.lines;
         let mut take = |at: &BatchPlace, record: &Record<'_>| {
             let file = place.view.segments().get(at.segment).map(|segment| path_text(&segment.path()));
             let file = file.unwrap_or_default();
@@ -184,7 +184,7 @@ impl Lookup<'_> {
             lines.batch(&file, at.position);
             let control = control_of(at, record);
             lines.json(&mut json, record, control.as_ref());
-            lines.text(&mut text, record, control.as_ref(), run.reporter.zone());
+            lines.text(&mut text, record, control.as_ref());
         };
         match broker {
             None => each_record_from(&place.view, batch, Offset(0), &mut trace, |at, record| {
@@ -240,7 +240,7 @@ impl Lookup<'_> {
             let (reporter, out) = (&mut run.reporter, &mut run.output.buffer);
             match reporter.format() {
                 Format::Json => lines.json(out, record, control.as_ref()),
-                Format::Text => lines.text(out, record, control.as_ref(), reporter.zone()),
+                Format::Text => lines.text(out, record, control.as_ref()),
                 Format::Table => lines.table(reporter, out, record, control.as_ref()),
             }
             run.seen.records += 1;
