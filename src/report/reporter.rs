@@ -37,7 +37,7 @@ const ROOMY: u16 = 130;
 /// terminal is. The table may then be wider than the terminal.
 const NEVER_BROKEN: usize = 30;
 
-/// A column that is broken is not narrower than this, also where it does not fit then.
+/// A column that is broken is not narrower than this: where there is less room the table is wider than the terminal.
 const SLIVER: usize = 16;
 
 /// Blanks between columns.
@@ -183,7 +183,8 @@ impl Reporter {
         let (wide, short): (Vec<_>, Vec<_>) = (0..columns.titles.len()).partition(|at| is_wide(*at));
         // What is left for each column that may be broken.
         let room = usize::from(self.width.unwrap_or(u16::MAX)).saturating_sub(short.into_iter().map(width_of).sum());
-        let least = (room / wide.len().max(1)).clamp(SLIVER, NEVER_BROKEN) as u16;
+        let share = room / wide.len().max(1);
+        let least = if share < SLIVER { NEVER_BROKEN } else { share.min(NEVER_BROKEN) } as u16;
         let constraints: Vec<_> = (0..columns.titles.len())
             .map(|at| match wide.contains(&at) {
                 true => ColumnConstraint::LowerBoundary(Width::Fixed(least)),
