@@ -46,7 +46,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l tz -d 'Zone of times 
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand ls" -s v -l verbose -d 'More is told where there is more: check and verify-index show what is only worth knowing, as with --show info'
@@ -92,7 +92,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l tz -d 'Zone of 
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand dump-log" -s r -l records -d 'Print the records too, not only their batches'
@@ -118,7 +118,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l tz -d 'Zone of ti
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand lookup" -l all -d 'With --key: every record with the key, not only the newest'
@@ -143,7 +143,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l tz -d 'Zone
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand verify-index" -l deep -d 'Decompress and decode every record too'
@@ -168,7 +168,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l tz -d 'Zone of tim
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand check" -l quick -d 'Read no payload: names, sizes, headers at the ends of logs, indexes, checkpoints'
@@ -197,7 +197,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l tz -d 'Zon
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand rebuild-index" -l all -d 'Make all indexes again, not only those that are wrong or missing'
@@ -223,7 +223,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l tz -d 'Zo
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand truncate-to-hw" -l all-partitions -d 'All partitions of a log dir'
@@ -241,7 +241,7 @@ complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l tz -d 'Zone of time
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l io -d 'How files are read: by positional reads (pread, also what auto takes) or through a memory map' -r -f -a "auto\t''
 mmap\t''
 pread\t''"
-complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l color -d 'When text has colours; NO_COLOR in the environment turns them off too' -r -f -a "auto\t''
+complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l color -d 'When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c kfsck -n "__fish_kfsck_using_subcommand undo" -l apply -d 'Do it: without, what would be done is printed and nothing is touched'

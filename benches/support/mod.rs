@@ -109,6 +109,10 @@ impl Bench {
                     println!("{HELP}");
                     std::process::exit(0);
                 }
+                option if option.starts_with('-') => {
+                    eprintln!("there is no option {option}\n\n{HELP}");
+                    std::process::exit(2);
+                }
                 word => bench.words.push(word.to_owned()),
             }
         }

@@ -148,7 +148,7 @@ impl<'a> Change<'a> {
     ) -> Outcome {
         self.show(run, place, plan, words);
         // Before anything is done, and before what may be said about that on standard error.
-        if let Err(error) = run.output.flush() {
+        if let Err(error) = self.progress.aside(|| run.output.flush()) {
             run.cannot_write(&error);
             // Who has not been told what is done could not take it back.
             if error.kind() != std::io::ErrorKind::BrokenPipe {

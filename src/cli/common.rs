@@ -1,14 +1,15 @@
 //! What every command shares: paths, selection, format, and the run's account of what it has seen.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ColorChoice, ValueEnum};
 use jiff::tz::TimeZone;
 
 use super::exit::Exit;
-use super::output::{Output, complain, terminal_width};
+use super::output::{Output, complain, is_dumb, terminal_width};
 use super::values::{parse_offset, parse_zone};
 use crate::format::Offset;
 use crate::report::change::how_to_take_back;
@@ -49,7 +50,7 @@ pub(crate) struct Common {
     #[arg(long, value_enum, default_value_t = IoArg::Auto, env = "KFSCK_IO", global = true, hide_short_help = true)]
     io: IoArg,
 
-    /// When text has colours; NO_COLOR in the environment turns them off too
+    /// When text has colours; NO_COLOR or TERM=dumb in the environment turns them off too
     #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true, hide_short_help = true)]
     color: ColorArg,
 
@@ -74,6 +75,21 @@ enum ColorArg {
     Auto,
     Always,
     Never,
+}
+
+/// What `--color` says to help and to complaints about the command line: they come before the options are known.
+pub(crate) fn color_of_help(arguments: &[OsString]) -> ColorChoice {
+    let words = arguments.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    let mut is_next = false;
+    let mut said = None;
+    for word in words {
+        if is_next {
+            said = Some(word);
+        }
+        said = word.strip_prefix("--color=").or(said);
+        is_next = word == "--color";
+    }
+    said.and_then(|word| <ColorChoice as ValueEnum>::from_str(word, false).ok()).unwrap_or_default()
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -136,7 +152,8 @@ impl Common {
         };
         let color = match self.color {
             ColorArg::Auto => {
-                std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !is_dumb();
+                is_wanted && std::io::stdout().is_terminal()
             }
             ColorArg::Always => true,
             ColorArg::Never => false,

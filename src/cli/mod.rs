@@ -107,8 +107,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         return Exit::USAGE;
     }
     let first = arguments.get(1).map(PathBuf::from);
-    let parsed =
-        Arguments::command().try_get_matches_from(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
+    let definition = Arguments::command().color(common::color_of_help(&arguments));
+    let parsed = definition.try_get_matches_from(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(Arguments { command }) => match command {
             Command::Ls(args) => ls::run(&args),

@@ -81,6 +81,11 @@ pub(crate) fn write_out(buffer: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the terminal, if there is one, understands nothing but text.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|kind| kind == "dumb")
+}
+
 /// Columns that a table may take: those of the terminal, or none where standard output is no terminal.
 pub(crate) fn terminal_width() -> Option<u16> {
     io::stdout().is_terminal().then(|| rustix::termios::tcgetwinsize(stdio::stdout()).ok()).flatten().and_then(|size| {

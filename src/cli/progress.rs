@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::output::is_dumb;
+
 /// The option of the commands that may take long.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ProgressArg {
@@ -37,10 +39,10 @@ impl ProgressArg {
 pub(crate) struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// A bar on standard error, if that is a terminal; `total` says how many bytes there are to look at.
+    /// A bar on standard error, if that is a terminal that can take it back; `total` says how many bytes there are to look at.
     pub(crate) fn start(total: impl FnOnce() -> u64) -> Self {
         let target = ProgressDrawTarget::stderr();
-        if target.is_hidden() {
+        if target.is_hidden() || is_dumb() {
             return Self(None);
         }
         let bar = ProgressBar::with_draw_target(Some(total()), target);

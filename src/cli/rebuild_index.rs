@@ -227,10 +227,12 @@ impl Work<'_> {
             let given = quoted(&unit.given);
             let words = format!("errors are left that no index mends; to see them and what does: kfsck check {given}");
             // What was done is said before what is left.
-            if let Err(error) = self.run.output.flush() {
-                self.run.cannot_write(&error);
-            }
-            self.change.progress.aside(|| self.run.remark(words));
+            self.change.progress.aside(|| {
+                if let Err(error) = self.run.output.flush() {
+                    self.run.cannot_write(&error);
+                }
+                self.run.remark(words);
+            });
         }
         Ok(())
     }

@@ -168,6 +168,7 @@ impl<'a> Row<'a> {
             Cell {
                 text: String::from_utf8_lossy(&cell).into_owned(),
                 is_number: matches!(field.value, Value::Int(_) | Value::Unsigned(_) | Value::Size(_)),
+                is_time: matches!(field.value, Value::Time(_)),
             }
         })
     }
@@ -183,6 +184,8 @@ pub struct Cell {
     pub text: String,
     /// Whether it is to stand at the right.
     pub is_number: bool,
+    /// Whether it is a time.
+    pub is_time: bool,
 }
 
 impl Value<'_> {

@@ -250,13 +250,19 @@ pub struct Finished {
     pub stderr: Vec<u8>,
 }
 
-/// Runs `kfsck` in a directory, with an environment that cannot change what it prints, and with nothing on standard input.
-pub fn kfsck<A: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = A>) -> Finished {
+/// `kfsck`, with nothing in the environment that changes what it prints.
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kfsck"));
-    for name in ["KFSCK_JOBS", "KFSCK_IO", "NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
+    for name in ["KFSCK_JOBS", "KFSCK_IO", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "RUST_BACKTRACE"]
+    {
         command.env_remove(name);
     }
-    let output = command.args(arguments).current_dir(directory).stdin(Stdio::null()).output();
+    command
+}
+
+/// Runs `kfsck` in a directory, with an environment that cannot change what it prints, and with nothing on standard input.
+pub fn kfsck<A: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = A>) -> Finished {
+    let output = program().args(arguments).current_dir(directory).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("kfsck cannot be started in {}: {error}", directory.display()));
     Finished { status: output.status.code(), stdout: output.stdout, stderr: output.stderr }
 }
