@@ -54,6 +54,14 @@ fn the_page_about_kafka_dump_log_names_every_option_once_in_its_table() {
         let refused = support::kfsck(root(), ["dump-log", "--files", "x.log", option]);
         assert_eq!(refused.status, Some(16), "{option}");
     }
+    for option in KAFKAS_OPTIONS.iter().filter(|option| section.contains(&format!("`{option}` | the same |"))) {
+        let alone = support::kfsck(root(), ["dump-log", "x.log", option]);
+        let said = String::from_utf8(alone.stderr).unwrap();
+        let is_taken = ["--print-data-log", "--deep-iteration"].contains(option);
+        assert!(is_taken || said.contains(&format!("{option} is an option of kafka-dump-log")), "{option}: {said}");
+    }
+    let version = support::kfsck(root(), ["dump-log", "--kafka-format=3.9", "--version"]);
+    assert!(String::from_utf8(version.stdout).unwrap().ends_with("printing as kafka-dump-log of 3.8 and 3.9\n"));
 }
 
 /// The commands of a page with what it says that they print.
@@ -94,4 +102,46 @@ fn the_examples_with_jq_print_what_the_page_says() {
         assert!(done.stderr.is_empty() && done.status.success(), "{command}");
         assert!(!printed.trim().is_empty(), "{command}");
     }
+}
+
+/// Commands in the middle of a sentence, with words in capitals for what the reader puts there.
+#[test]
+fn commands_in_running_text_are_understood() {
+    let root = tempfile::tempdir().unwrap();
+    support::copy_partition(
+        &support::scenario("4.4.0", "killed").log_dir(None, None).join("killed-plain-0"),
+        root.path(),
+        support::changing::long_ago(),
+    );
+    let mut run = 0;
+    for page in ["README.md", "SHORTCOMINGS.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(docs()) {
+        let text: String = read(&page).split("\n```").step_by(2).collect();
+        let marked = text.split('`').skip(1).step_by(2);
+        for command in marked.filter_map(|marked| marked.strip_prefix("kfsck ")) {
+            let given = |word: &str| match word {
+                "PARTITION" => "killed-plain-0".to_owned(),
+                "OFFSET" => "1".to_owned(),
+                "SHELL" => "fish".to_owned(),
+                "COMMAND" => "check".to_owned(),
+                word => word.to_owned(),
+            };
+            let mut words: Vec<String> = command.split_whitespace().map(given).collect();
+            // The name of a command stands for all that it does.
+            if words.len() == 1 {
+                words.push("--help".to_owned());
+            }
+            let finished = support::kfsck(root.path(), &words);
+            let said = String::from_utf8_lossy(&finished.stderr).into_owned();
+            let is_name = words.last().is_some_and(|word| word.starts_with('-'));
+            assert!(finished.status != Some(16) || is_name && said.contains("require"), "{page}: {command}: {said}");
+            run += 1;
+        }
+    }
+    assert!(run > 60, "{run} commands");
+}
+
+fn docs() -> Vec<String> {
+    let names = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| format!("docs/{}", name.into_string().unwrap()));
+    names.filter(|name| name.ends_with(".md") && name != "docs/performance.md").collect()
 }

@@ -125,6 +125,9 @@ fn a_mistyped_command_is_answered_with_the_nearest_and_a_path_with_commands() {
         assert_eq!(status, Some(16), "{typed}");
         assert!(stderr.contains(&format!("'{meant}'")), "{typed}: {stderr}");
     }
+    let (status, _, stderr) = kfsck(root.path(), &["repair", "orders-3"]);
+    assert_eq!(status, Some(16));
+    assert!(stderr.contains("repair is no command") && stderr.contains("kfsck check PATH"), "{stderr}");
     let (status, _, stderr) = kfsck(root.path(), &["orders-3"]);
     assert_eq!(status, Some(16));
     assert!(stderr.contains("orders-3 is no command") && stderr.contains("kfsck check orders-3"), "{stderr}");
@@ -183,5 +186,140 @@ fn ls_fits_into_80_columns_and_keeps_all_columns_where_there_is_room() {
     let wide = shown(200);
     for column in ["segments", "log start", "first timestamp", "last timestamp", "epoch", "time index entries"] {
         assert!(wide.contains(column), "{wide}");
+    }
+}
+
+#[test]
+fn records_that_are_missing_in_the_middle_are_told_where_an_index_knows_of_them() {
+    let root = tempfile::tempdir().unwrap();
+    let partition = root.path().join("data/orders-0");
+    many(&root.path().join("data"), 1, 0);
+    let log = partition.join("00000000000000000030.log");
+    fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    let (status, told, _) = kfsck(root.path(), &["check", "data/orders-0"]);
+    assert_eq!(status, Some(4));
+    let gap =
+        "error  segments/gap  offset 30: no segment holds offsets 30 up to 60; index entries that name some of them: ";
+    assert!(told.contains(gap), "{told}");
+    assert!(told.contains("copy the partition from a replica that has these records"), "{told}");
+}
+
+#[test]
+fn a_meta_properties_that_names_nobody_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("data"), 1, 0);
+    fs::write(root.path().join("data/meta.properties"), "garbage\n").unwrap();
+    let (status, told, _) = kfsck(root.path(), &["check", "data"]);
+    assert_eq!(status, Some(4));
+    assert!(told.contains("meta.properties cannot be read: it names neither node nor cluster"), "{told}");
+}
+
+#[test]
+fn undo_data_is_read_and_given_back_and_never_judged_or_mended() {
+    let root = tempfile::tempdir().unwrap();
+    let log_dir = root.path().join("data dir");
+    many(&log_dir, 1, 1);
+    let cut = ["truncate-to-hw", "--to", "100", "--apply", "--allow-data-loss", "data dir/orders-0"];
+    assert_eq!(kfsck(root.path(), &cut).0, Some(1));
+    let names = fs::read_dir(log_dir.join("orders-0")).unwrap().map(|entry| entry.unwrap().file_name());
+    let name = names.map(|name| name.into_string().unwrap()).find(|name| name.starts_with(".kfsck-undo-")).unwrap();
+    let undo_data = format!("data dir/orders-0/{name}");
+    for command in [
+        &["check"][..],
+        &["verify-index"],
+        &["rebuild-index"],
+        &["rebuild-index", "--apply"],
+        &["truncate-to-hw", "--to", "intact-end"],
+        &["truncate-to-hw", "--to", "intact-end", "--apply", "--allow-data-loss"],
+    ] {
+        let (status, _, stderr) = kfsck(root.path(), &[command, &[&undo_data]].concat());
+        assert_eq!(status, Some(8), "{command:?}");
+        assert!(stderr.contains("it is undo data") && stderr.contains("kfsck undo brings it back"), "{stderr}");
+    }
+    for command in [&["ls"][..], &["dump-log"], &["lookup", "--key", "none"]] {
+        let (status, stdout, stderr) = kfsck(root.path(), &[command, &[&undo_data]].concat());
+        assert_eq!(status, Some(4), "{command:?} {stderr}");
+        assert!(!stdout.contains("kfsck check") && !stderr.contains("kfsck check"), "{stdout}{stderr}");
+    }
+    assert_eq!(kfsck(root.path(), &["undo", "--apply", &undo_data]).0, Some(1));
+}
+
+#[test]
+fn the_commands_that_are_told_can_be_typed_also_where_a_path_has_blanks() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("my data"), 1, 1);
+    for command in [
+        &["ls", "my data"][..],
+        &["check", "my data/orders-0"],
+        &["check", "my data/orders-0/partition.metadata"],
+        &["dump-log", "my data/orders-0"],
+        &["lookup", "--offset", "118", "my data/orders-0"],
+        &["rebuild-index", "my data/orders-0"],
+    ] {
+        let (_, stdout, stderr) = kfsck(root.path(), command);
+        let told: Vec<&str> =
+            stdout.lines().chain(stderr.lines()).filter(|line| line.contains("kfsck check ")).collect();
+        assert!(told.iter().all(|line| line.contains("'my data")), "{command:?} {told:?}");
+        assert!(!told.is_empty() || command[0] == "check", "{command:?}: {stdout}{stderr}");
+    }
+}
+
+#[test]
+fn whoever_asks_for_what_need_not_be_done_is_told_so() {
+    let root = tempfile::tempdir().unwrap();
+    many(&root.path().join("data"), 1, 0);
+    for (command, says) in [
+        (&["undo"][..], "data: no undo data, nothing to take back"),
+        (&["undo", "--list"], "data: no undo data, nothing to take back"),
+        (&["undo", "--discard", "--apply"], "data: no undo data, nothing to take back"),
+        (&["rebuild-index"], "nothing to do: no index is wrong or missing"),
+    ] {
+        let (status, _, stderr) = kfsck(root.path(), &[command, &["data"]].concat());
+        assert_eq!((status, stderr), (Some(0), format!("kfsck: {says}\n")), "{command:?}");
+        assert_eq!(kfsck(root.path(), &[command, &["-q", "data"]].concat()).2, "");
+    }
+    let gone = kfsck(root.path(), &["undo", "data/orders-0/.kfsck-undo-20261122T104052.647Z"]);
+    assert_eq!(gone.0, Some(8));
+    assert!(gone.2.ends_with("647Z: No such file or directory\n"), "{}", gone.2);
+}
+
+#[test]
+fn each_mend_that_is_advised_can_be_done_and_is_not_advised_again() {
+    let advised = |told: &str| -> Vec<String> {
+        let repairs = told.lines().filter_map(|line| line.strip_prefix("To see the repair: kfsck "));
+        let cuts =
+            told.lines().filter_map(|line| line.split_once("; else kfsck ")?.1.split_once(" cuts off everything"));
+        repairs.chain(cuts.map(|(cut, _)| cut)).map(str::to_owned).collect()
+    };
+    // What stands in the log of a segment with base offset 0, and how much of the time index is left.
+    for (at, bytes, entries) in [(708 + 8, [0; 4], 3), (708 + 8, [0xff; 4], 3), (708 + 60, [0xff; 4], 1)] {
+        let root = tempfile::tempdir().unwrap();
+        let partition = root.path().join("data/time-gaps-0");
+        fs::create_dir(root.path().join("data")).unwrap();
+        let real = scenario("3.9.2", "segments").log_dir(None, None);
+        fs::copy(real.join("meta.properties"), root.path().join("data/meta.properties")).unwrap();
+        copy_partition(&real.join("time-gaps-0"), &root.path().join("data"), long_ago());
+        let log = partition.join("00000000000000000000.log");
+        let mut log_bytes = fs::read(&log).unwrap();
+        log_bytes[at..at + 4].copy_from_slice(&bytes);
+        fs::write(&log, log_bytes).unwrap();
+        let index = fs::File::options().write(true).open(partition.join("00000000000000000000.timeindex")).unwrap();
+        index.set_len(entries * 12 - 1).unwrap();
+        let mut done: Vec<String> = Vec::new();
+        loop {
+            let (_, told, _) = kfsck(root.path(), &["check", "data"]);
+            let Some(command) = advised(&told).into_iter().next() else { break };
+            assert!(!done.contains(&command), "again: {command}: {told}");
+            let mut words: Vec<&str> = command.split(' ').collect();
+            let plan = kfsck(root.path(), &words);
+            assert!(plan.0 == Some(4) && plan.1.contains("  plan "), "{command}: {plan:?}");
+            words.push("--apply");
+            words.extend(command.starts_with("truncate").then_some("--allow-data-loss"));
+            let (status, told, stderr) = kfsck(root.path(), &words);
+            assert!(told.contains("done; to take it back"), "{command}: {status:?} {told}{stderr}");
+            done.push(command);
+        }
+        assert_eq!(done.len(), 2, "{done:?}");
+        assert_eq!(kfsck(root.path(), &["check", "data"]).0, Some(0), "{done:?}");
     }
 }

@@ -143,7 +143,10 @@ fn run_page(page: &str, shown_place: &'static str, place: &Path) -> usize {
     if std::env::var_os("KFSCK_REGENERATE").is_some() {
         fs::write(root().join(page), &made).unwrap();
     }
-    assert_eq!(made, text, "{page} shows something else than what is printed");
+    for (at, (printed, shown)) in made.lines().zip(text.lines()).enumerate() {
+        assert_eq!(printed, shown, "{page}:{} shows something else than what is printed", at + 1);
+    }
+    assert_eq!(made.lines().count(), text.lines().count(), "{page}");
     commands
 }
 

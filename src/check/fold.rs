@@ -21,6 +21,7 @@ pub struct Circumstances {
 /// Takes consequences out, lowers what matters less, and sorts by file, position and kind.
 pub fn fold(findings: &mut Findings, circumstances: Circumstances) {
     fold_a_lost_log(findings, circumstances.was_compacted);
+    raise_a_gap_that_indexes_know(findings);
     fold_a_lost_tail(findings, circumstances.tail_is_damaged);
     if circumstances.state == DirState::Delete {
         lower(findings, |id| !stops_a_start(id));
@@ -65,6 +66,29 @@ fn fold_a_lost_log(findings: &mut Findings, was_compacted: bool) {
             finding.details.push(("lostUntil", (*until).into()));
             if !was_compacted {
                 (finding.severity, finding.repair) = (Severity::Error, Repair::None);
+            }
+        }
+        true
+    });
+}
+
+/// Where entries of indexes name offsets of a gap, the log was cut: a compaction writes the indexes anew. The entries stay,
+/// since they mislead readers; but made again, the indexes no longer show what was there.
+fn raise_a_gap_that_indexes_know(findings: &mut Findings) {
+    let without_batch = |finding: &Finding| match finding.id {
+        Id::IndexPositionPastEnd => finding.int("indexOffset"),
+        Id::TimeIndexOffsetOutOfRange => finding.place.offset.map(|offset| offset.0),
+        _ => None,
+    };
+    let known: Vec<i64> = findings.iter().filter_map(without_batch).collect();
+    findings.retain(|finding| {
+        if matches!(finding.id, Id::SegmentsGap | Id::SegmentsEmptyJump)
+            && let (Some(from), Some(until)) = (finding.int("expectedOffset"), finding.int("baseOffset"))
+        {
+            let entries = known.iter().filter(|offset| (from..until).contains(*offset)).count() as u64;
+            if entries > 0 {
+                finding.severity = Severity::Error;
+                finding.details.push(("indexEntriesThere", entries.into()));
             }
         }
         true
@@ -239,6 +263,24 @@ mod tests {
         assert_eq!(folded([gap(20, 30), orphan], compacted), [usual(Id::IndexOrphan)]);
         let empty = of(&[Id::PartitionEmpty, Id::IndexOrphan]);
         assert_eq!(folded(empty, IN_USE), [usual(Id::PartitionEmpty)]);
+    }
+
+    #[test]
+    fn a_gap_whose_offsets_an_index_names_is_a_loss_and_no_compaction() {
+        for id in [Id::SegmentsGap, Id::SegmentsEmptyJump] {
+            let gap = || Finding::new(id, "x").with("expectedOffset", 30i64).with("baseOffset", 60i64);
+            let entry = |offset: i64| Finding::new(Id::IndexPositionPastEnd, "x").with("indexOffset", offset);
+            let time_entry = |offset| Finding::new(Id::TimeIndexOffsetOutOfRange, "x").offset(Offset(offset));
+            let severity = |entries: Vec<Finding>| {
+                let mut findings: Findings = entries.into_iter().chain([gap()]).collect();
+                fold(&mut findings, IN_USE);
+                let gap = findings.iter().find(|finding| finding.id == id).unwrap();
+                (gap.severity, gap.int("indexEntriesThere"))
+            };
+            assert_eq!(severity(vec![entry(29), entry(60), time_entry(60)]), (id.severity(), None));
+            assert_eq!(severity(vec![entry(30)]), (Severity::Error, Some(1)));
+            assert_eq!(severity(vec![entry(-1), time_entry(38), time_entry(59)]), (Severity::Error, Some(2)));
+        }
     }
 
     #[test]

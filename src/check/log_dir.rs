@@ -17,6 +17,8 @@ use crate::store::log_dir::{LogDir, any_directory_holds};
 use crate::store::partition::PartitionName;
 use crate::store::{FileFacts, NamedFile, StoreError, read_small};
 
+/// What names the owner of a log dir in `meta.properties`, in either version.
+const OWNER_KEYS: [&str; 3] = ["node.id", "broker.id", "cluster.id"];
 /// The largest `meta.properties` that is read, in bytes.
 const LARGEST_META_PROPERTIES: u64 = 1 << 20;
 
@@ -29,8 +31,8 @@ pub struct LogDirFacts {
     pub checkpoints: Checkpoints,
     /// What `meta.properties` says; `None` where it is not there or could not be looked at.
     pub meta_properties: Option<Result<MetaProperties, MetaPropertiesError>>,
-    /// Whether `meta.properties` is there and holds nothing: no key, only blanks or comments.
-    pub meta_is_empty: bool,
+    /// Whether `meta.properties` can be read and names neither node nor cluster: it is empty, or garbage that passes for keys.
+    pub meta_names_nobody: bool,
     /// Whether the names in it are those of a log dir of KRaft, looked at only where `meta.properties` does not tell.
     looks_like_kraft: bool,
     /// Whether it was closed in order: `.kafka_cleanshutdown` is there.
@@ -44,10 +46,11 @@ impl LogDirFacts {
     pub fn read(path: &Path) -> Self {
         let file = |kind: FileKind| path.join(kind.fixed_name().unwrap_or_default());
         let mut unreadable = Vec::new();
-        let mut meta_is_empty = false;
+        let mut meta_names_nobody = false;
         let meta_properties = match read_small(&file(FileKind::MetaProperties), LARGEST_META_PROPERTIES) {
             Ok(bytes) => {
-                meta_is_empty = Properties::parse(&bytes).is_ok_and(|properties| properties.iter().next().is_none());
+                let named = |properties: &Properties| OWNER_KEYS.iter().any(|key| properties.get(key).is_some());
+                meta_names_nobody = Properties::parse(&bytes).is_ok_and(|properties| !named(&properties));
                 Some(MetaProperties::parse(&bytes))
             }
             Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
@@ -56,12 +59,12 @@ impl LogDirFacts {
                 None
             }
         };
-        let is_told = !meta_is_empty && matches!(meta_properties, Some(Ok(_)));
+        let is_told = !meta_names_nobody && matches!(meta_properties, Some(Ok(_)));
         Self {
             path: path.to_owned(),
             checkpoints: Checkpoints::read(path),
             meta_properties,
-            meta_is_empty,
+            meta_names_nobody,
             looks_like_kraft: !is_told && looks_like_kraft(path),
             clean_shutdown: FileFacts::of(&file(FileKind::CleanShutdown)).is_ok(),
             unreadable,
@@ -79,7 +82,7 @@ impl LogDirFacts {
     }
 
     fn known_meta(&self) -> Option<&MetaProperties> {
-        self.meta_properties.as_ref()?.as_ref().ok().filter(|_| !self.meta_is_empty)
+        self.meta_properties.as_ref()?.as_ref().ok().filter(|_| !self.meta_names_nobody)
     }
 
     /// Cluster and node that it belongs to; `None` where no node is known.
@@ -184,10 +187,10 @@ impl<'a> LogDirCheck<'a> {
     fn meta_properties_name_the_owner(&self, findings: &mut Findings) {
         let path = self.log_dir.path.join(FileKind::MetaProperties.fixed_name().unwrap_or_default());
         match &self.facts.meta_properties {
-            // Whatever was in it is lost, and an empty one names neither node nor cluster.
-            _ if self.facts.meta_is_empty => {
+            // Whatever was in it is lost.
+            _ if self.facts.meta_names_nobody => {
                 let finding = Finding::new(Id::LogDirMetaProperties, path);
-                findings.push(finding.with("state", "empty").with("reason", "it is empty"));
+                findings.push(finding.with("state", "empty").with("reason", "it names neither node nor cluster"));
             }
             Some(Ok(_)) => {}
             Some(Err(error)) => {

@@ -17,6 +17,7 @@ use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
 use crate::format::compression::Decompressor;
 use crate::format::{Offset, Position};
 use crate::scan::parts::{JoinedScan, LookedAt, Part};
+use crate::scan::recover::fits;
 use crate::scan::segment_ends::SegmentEnds;
 use crate::scan::segment_facts::{BatchPlace, SegmentFacts};
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch, Verify};
@@ -119,6 +120,16 @@ pub(super) struct LogEnd {
     pub last: Option<BatchPlace>,
     pub max_last_offset: Option<Offset>,
     pub max_timestamp: Option<i64>,
+    /// The largest before the first damage, or the first batch that is not of this segment, where there is such: an index
+    /// made again ends there.
+    pub before_damage: Option<Option<i64>>,
+}
+
+impl LogEnd {
+    /// Whether a time index whose last timestamp is this goes as far as the log is intact.
+    pub(super) fn is_reached_by(&self, timestamp: Option<i64>) -> bool {
+        self.before_damage.is_some_and(|largest| timestamp >= largest)
+    }
 }
 
 impl Worker {
@@ -315,6 +326,7 @@ impl Walk<'_> {
         let mut scan = JoinedScan::new(BatchScan::with_scratch(self.storage, so_far, options, scratch), parts);
         // Damage of which it is not known yet what comes behind, and how many index entries point there.
         let mut damage: Option<(Finding, u64)> = None;
+        let mut before_damage = None;
         let mut gaps_of_damage = 0;
         let (facts, findings) = (&mut judged.facts, &mut judged.findings);
         loop {
@@ -335,6 +347,9 @@ impl Walk<'_> {
                     indexes.time.batch(header, standing.last_offset_before, timestamp_before, may_be_missing);
                 }
                 show(&scanned, !facts.damage.is_empty());
+                if !fits(facts.base_offset, header.last_offset()) {
+                    before_damage.get_or_insert(facts.max_timestamp.map(|(timestamp, _)| timestamp));
+                }
                 let gaps = facts.gaps;
                 facts.take(&scanned);
                 if let Some((finding, behind)) = damage.take() {
@@ -358,6 +373,7 @@ impl Walk<'_> {
             if let Some(stretch) = damage::stretch(self.storage, &self.path, &end, next_offset, &self.state)? {
                 let behind = indexes.offset.damage(stretch.position, stretch.length, facts.last);
                 damage = Some((stretch.finding, behind));
+                before_damage.get_or_insert(facts.max_timestamp.map(|(timestamp, _)| timestamp));
                 judged.bytes = judged.bytes.saturating_add(if depth > Depth::Quick { stretch.length } else { 0 });
             }
             if !scan.skip_damage() {
@@ -370,6 +386,7 @@ impl Walk<'_> {
             last: facts.last,
             max_last_offset: facts.max_last_offset,
             max_timestamp: facts.max_timestamp.map(|(timestamp, _)| timestamp),
+            before_damage,
         };
         let mut of_indexes = Findings::new();
         let behind_end = indexes.offset.finish(&end, &mut of_indexes, &self.state);

@@ -332,7 +332,7 @@ impl TimeIndexCheck {
         let index = TimeIndex::new(&self.bytes, self.base_offset);
         let timestamp = index.entry(self.last_slot() as usize).map_or(-1, |entry| entry.timestamp);
         match end.max_timestamp {
-            Some(largest) if timestamp == largest => {}
+            Some(largest) if timestamp == largest || end.before_damage == Some(Some(timestamp)) => {}
             Some(largest) => {
                 let is_too_small = timestamp < largest;
                 finding.id = if is_too_small { Id::TimeIndexLastTooSmall } else { Id::TimeIndexLastTooLarge };
@@ -344,13 +344,18 @@ impl TimeIndexCheck {
         self.faults.add(slot, id, || finding);
     }
 
-    /// Lookups pass over a segment whose last entry is older than what they look for, and retention deletes it.
+    /// Lookups pass over a segment whose last entry is older than what they look for, and retention deletes it. Where the
+    /// log is damaged the index cannot go on, and the damage is the news.
     /// Source: Kafka `LogSegment.largestTimestamp`, `UnifiedLog` (`deleteRetentionMsBreachedSegments`).
     fn last_is_the_largest(&mut self, end: &LogEnd, depth: Depth, findings: &mut Findings) {
         let Some(largest) = end.max_timestamp else { return };
         let last_slot = self.last_slot();
         let index = TimeIndex::new(&self.bytes, self.base_offset);
-        let Some(last) = index.entry(last_slot as usize).filter(|_| self.shape.used > 0) else {
+        let last = index.entry(last_slot as usize).filter(|_| self.shape.used > 0);
+        if end.is_reached_by(last.map(|last| last.timestamp)) {
+            return;
+        }
+        let Some(last) = last else {
             let finding = Finding::new(Id::TimeIndexEmpty, self.shape.path());
             findings.push(finding.with("maxTimestamp", Detail::Time(largest)));
             return;

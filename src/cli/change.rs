@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::common::{Run, quoted};
+use super::common::Run;
 use super::progress::Progress;
 use super::signals;
 use crate::format::Offset;
@@ -21,6 +21,8 @@ use crate::store::StoreError;
 use crate::store::broker_lock::HeldLock;
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::shell::quoted;
+use crate::store::undo_dir::is_undo_dir;
 use crate::store::write::{Disk, Found, WriteStorage};
 
 /// Options of every command that writes.
@@ -101,6 +103,9 @@ impl<'a> Change<'a> {
     /// Errors: [`StoreError::LockHeld`] and [`RepairError::Unfinished`] in words of their own, those of the storage.
     pub(crate) fn open(&mut self, run: &mut Run, partition: &Path) -> Result<Place, RepairError> {
         let (path, log_dir) = at_home(partition)?;
+        if is_undo_dir(&path) {
+            return Err(StoreError::is_undo_data(partition).into());
+        }
         let is_live = match &log_dir {
             Some(log_dir) if self.args.apply => {
                 self.lock(log_dir)?;

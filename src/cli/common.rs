@@ -10,15 +10,16 @@ use jiff::tz::TimeZone;
 
 use super::exit::Exit;
 use super::output::{Output, complain, is_dumb, terminal_width};
-use super::values::parse_zone;
+use super::values::{parse_offset, parse_zone};
 use crate::format::Offset;
 use crate::report::change::how_to_take_back;
-use crate::report::findings::quoted_for_shell;
 use crate::report::reporter::{Format, Reporter, Tone};
-use crate::report::row::{Field, Row, Value, path_text};
+use crate::report::row::{Field, Row, Value};
 use crate::store::broker_lock::{LockState, lock_state};
 use crate::store::expand::{Glob, Selection};
 use crate::store::log_dir::log_dir_of;
+use crate::store::shell::quoted;
+use crate::store::undo_dir::is_undo_dir;
 use crate::store::{IoMode, StoreError};
 
 /// Options that every command takes.
@@ -32,8 +33,8 @@ pub(crate) struct Common {
     topic_partition: Vec<String>,
 
     /// Only the segment that begins at this offset
-    #[arg(long, value_name = "BASE_OFFSET", global = true, hide_short_help = true)]
-    segment: Option<i64>,
+    #[arg(long, value_name = "BASE_OFFSET", global = true, hide_short_help = true, value_parser = parse_offset)]
+    segment: Option<Offset>,
 
     /// How it is shown
     ///
@@ -106,10 +107,7 @@ pub(crate) fn long_help(details: &str, examples: &str) -> String {
 impl Common {
     /// What of the given paths is meant.
     pub(crate) fn selection(&self) -> Selection {
-        Selection {
-            topic_partitions: self.topic_partition.iter().map(Glob::new).collect(),
-            segment: self.segment.map(Offset),
-        }
+        Selection { topic_partitions: self.topic_partition.iter().map(Glob::new).collect(), segment: self.segment }
     }
 
     /// Whether only some partitions, or one segment, of what the paths hold are meant.
@@ -253,7 +251,9 @@ impl Run {
 
     /// Damage was seen in `path`: the last lines say how to learn more about it.
     pub(crate) fn lead_to_check(&mut self, path: &Path) {
-        if self.to_check.last().is_none_or(|last| last != path) {
+        // What a cut has left behind is no partition, and as damaged as it was.
+        let is_kept = is_undo_dir(path) || path.parent().is_some_and(is_undo_dir);
+        if !is_kept && self.to_check.last().is_none_or(|last| last != path) {
             self.to_check.push(path.to_owned());
         }
     }
@@ -396,11 +396,6 @@ impl Run {
             self.reporter.row(&mut self.output.buffer, row);
         }
     }
-}
-
-/// A path as a shell takes it.
-pub(crate) fn quoted(path: &Path) -> String {
-    quoted_for_shell(&path_text(path))
 }
 
 /// A number with its noun.

@@ -30,7 +30,8 @@ pub(crate) fn completions(args: &CompletionsArgs, mut definition: Command) -> Ex
 
 /// Prints one man page.
 pub(crate) fn man(args: &ManArgs, definition: Command) -> Exit {
-    let mut definition = definition;
+    // There is no page for `kfsck help`.
+    let mut definition = definition.disable_help_subcommand(true);
     definition.build();
     let wanted = match &args.command {
         None => Some(definition),

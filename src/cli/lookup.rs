@@ -37,6 +37,7 @@ use crate::scan::locate::{
 use crate::store::expand::{Target, expand};
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::shell::quoted;
 use crate::store::{ReadPolicy, StoreError, open};
 
 /// How much of a key or value a line of text shows, in bytes.
@@ -111,6 +112,8 @@ struct Lookup<'a> {
 struct Place<'p> {
     name: &'p str,
     dir: &'p str,
+    /// The same for a shell.
+    quoted_dir: String,
     view: PartitionView<'p>,
     checkpointed: Checkpointed,
     /// Whether a running broker may be writing to the last segment.
@@ -181,7 +184,15 @@ impl Lookup<'_> {
         let name = dir.name.as_ref().map_or_else(|| dir_text.clone(), ToString::to_string);
         let policy = ReadPolicy { mode: self.args.common.io_mode(), may_change };
         let view = PartitionView::read_by(dir, segment, checkpointed.log_start_offset, policy);
-        let place = Place { name: &name, dir: &dir_text, view, checkpointed, may_change, told: RefCell::default() };
+        let place = Place {
+            name: &name,
+            dir: &dir_text,
+            quoted_dir: quoted(&dir.path),
+            view,
+            checkpointed,
+            may_change,
+            told: RefCell::default(),
+        };
         let mut is_readable = true;
         for path in logs_that_are_no_files(dir, segment) {
             if let Err(error) = open(&path, policy) {
@@ -251,8 +262,8 @@ impl Lookup<'_> {
                     };
                     let next_step = match (cause, is_of_log) {
                         (Some(_), _) => None,
-                        (None, true) => Some(format!("kfsck check {} has more", place.dir)),
-                        (None, false) => Some(format!("kfsck verify-index {} has more", place.dir)),
+                        (None, true) => Some(format!("kfsck check {} has more", place.quoted_dir)),
+                        (None, false) => Some(format!("kfsck verify-index {} has more", place.quoted_dir)),
                     };
                     is_index_at_fault |= next_step.is_some() && !is_of_log;
                     let why = Why { file: &file, cause, next_step: next_step.as_deref() };

@@ -52,7 +52,7 @@ Examples:
   kfsck ls /data                               every partition of a log dir
   kfsck ls -t 'orders-*' /data1 /data2         some of two log dirs
   kfsck ls /data/orders-3                      one partition by segments
-  kfsck ls -f json /data | jq -r 'select(.highWatermark < .logEndOffset) | .dir'";
+  kfsck ls -f json /data | jq -r 'select(.highWatermark > .logEndOffset).dir'";
 
 /// Runs `ls`.
 pub(crate) fn run(args: &LsArgs) -> Exit {

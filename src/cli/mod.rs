@@ -23,9 +23,9 @@ mod values;
 mod verify_index;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use exit::Exit;
@@ -123,18 +123,40 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Command::Man(args) => generate::man(&args, Arguments::command()),
         },
         Err(error) => {
-            match first.filter(|path| error.kind() == ErrorKind::InvalidSubcommand && path.exists()) {
-                Some(path) => {
-                    let path = common::quoted(&path);
-                    let hint = format!("say what is to be done with it: kfsck ls {path}, or kfsck check {path}");
-                    output::complain(&format!("{path} is no command"), Some(&hint));
-                }
+            match first.and_then(|first| better_words(&error, &first)) {
+                Some((what, hint)) => output::complain(&what, Some(&hint)),
                 None => drop(error.print()),
             }
             if error.use_stderr() { Exit::USAGE } else { Exit::CLEAN }
         }
     }
 }
+
+/// What is wrong with a command line and what to type instead, where the parser of arguments could only guess.
+fn better_words(error: &clap::Error, first: &Path) -> Option<(String, String)> {
+    let name = crate::store::shell::quoted(first);
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::InvalidSubcommand, _) if first.exists() => {
+            let hint = format!("say what is to be done with it: kfsck ls {name}, or kfsck check {name}");
+            Some((format!("{name} is no command"), hint))
+        }
+        (ErrorKind::InvalidSubcommand, _) if MENDING.contains(&name.as_str()) => {
+            let hint = "kfsck check PATH says what is wrong, and which command mends it".to_owned();
+            Some((format!("{name} is no command"), hint))
+        }
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(option)))
+            if name == "dump-log" && kafka_dump::is_kafkas_option(option) =>
+        {
+            let hint =
+                "it goes with --files, or with --kafka-format and plain paths; kfsck's own: kfsck dump-log --help";
+            Some((format!("{option} is an option of kafka-dump-log"), hint.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// What people call a command that mends.
+const MENDING: [&str; 6] = ["repair", "fix", "mend", "recover", "heal", "fsck"];
 
 /// `dump-log` in Kafka's own spelling.
 fn kafka_dump_of(words: &[OsString]) -> Exit {
@@ -148,7 +170,7 @@ fn kafka_dump_of(words: &[OsString]) -> Exit {
         }
         Ok(kafka_dump::KafkaDumpCommand::Version(profile)) => {
             let version = env!("CARGO_PKG_VERSION");
-            output::say(format!("kfsck {version}, printing as kafka-dump-log {profile}\n").as_bytes());
+            output::say(format!("kfsck {version}, printing as kafka-dump-log of {}\n", profile.releases()).as_bytes());
             return Exit::CLEAN;
         }
         Err(error) => {

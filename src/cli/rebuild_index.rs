@@ -10,7 +10,7 @@ use std::thread;
 use clap::{Args, ValueEnum};
 
 use super::change::{Change, ChangeArgs, Outcome};
-use super::common::{Common, Run, long_help, quoted};
+use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::jobs::JobsArg;
 use super::progress::{Progress, ProgressArg};
@@ -25,6 +25,7 @@ use crate::repair::rebuild::{self, MOST_BYTES_A_PLAN, Planner, Rebuild, RebuildO
 use crate::report::change::{self, PlanWords};
 use crate::report::reporter::Format;
 use crate::report::row::path_text;
+use crate::store::shell::quoted;
 use crate::store::write::Disk;
 use tasks::{Answer, Targets, Unit};
 
@@ -130,7 +131,8 @@ fn run_with(args: &RebuildIndexArgs, most_bytes_a_plan: u64) -> Exit {
     let progress = change.progress.clone();
     let jobs = args.jobs.jobs();
     let threads = jobs.count().get();
-    let mut work = Work { run, change, marks: vec![Marks::default(); args.paths.len()], is_planned: false };
+    let mut work =
+        Work { run, change, marks: vec![Marks::default(); args.paths.len()], is_planned: false, has_said: false };
     // One thread draws and hands out the tasks, this one makes plans of the results in order, and carries them out: a
     // partition is changed while the next is being looked at. The channel holds few, so that nobody runs far ahead.
     let (sender, results) = mpsc::sync_channel(1);
@@ -169,6 +171,8 @@ struct Work<'a> {
     marks: Vec<Marks>,
     /// Whether a plan was shown that can be done.
     is_planned: bool,
+    /// Whether anything was said.
+    has_said: bool,
 }
 
 impl Work<'_> {
@@ -195,6 +199,7 @@ impl Work<'_> {
     }
 
     fn refused(&mut self, error: &RepairError) {
+        self.has_said = true;
         self.change.progress.aside(|| self.run.refused(&error.to_string(), error.hint().as_deref()));
     }
 
@@ -216,6 +221,7 @@ impl Work<'_> {
             }
         }
         if errors_left > 0 {
+            self.has_said = true;
             self.marks[unit.at_path].left = true;
             self.run.seen.errors += errors_left;
             let given = quoted(&unit.given);
@@ -240,6 +246,7 @@ impl Work<'_> {
         if part.is_silent() {
             return true;
         }
+        self.has_said = true;
         let why: Vec<String> = part.why.iter().map(change::why).collect();
         let remarks: Vec<String> = part.remarks.iter().map(change::remark).collect();
         let words = PlanWords { why: &why, remarks: &remarks, ..PlanWords::default() };
@@ -260,6 +267,7 @@ impl Work<'_> {
 
     fn account(&mut self, part: &Rebuild) {
         for error in &part.unreadable {
+            self.has_said = true;
             self.change.progress.aside(|| self.run.failed(error));
         }
         let seen = &mut self.run.seen;
@@ -274,6 +282,9 @@ impl Work<'_> {
         self.change.progress.finish();
         if signals::is_stopped() {
             self.run.interrupted();
+        }
+        if !self.has_said && !signals::is_stopped() {
+            self.run.remark("nothing to do: no index is wrong or missing".to_owned());
         }
         if self.is_planned {
             self.run.remark("nothing was touched: --apply does it".to_owned());

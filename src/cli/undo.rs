@@ -9,14 +9,15 @@ use super::common::{Common, Run, long_help};
 use super::exit::Exit;
 use super::signals;
 use crate::repair::RepairError;
-use crate::repair::journal::{Journal, Progress, UNDO_DIR_PREFIX};
+use crate::repair::journal::{Journal, Progress};
 use crate::repair::kept::Obstacle;
 use crate::repair::plan::Plan;
 use crate::repair::undo::{check, undo};
 use crate::report::change::{self, UndoWords};
 use crate::store::StoreError;
 use crate::store::expand::{Target, expand};
-use crate::store::log_dir::log_dir_of;
+use crate::store::log_dir::{identify, log_dir_of};
+use crate::store::undo_dir::is_undo_dir;
 use crate::store::write::Disk;
 
 /// Arguments of `undo`.
@@ -100,14 +101,10 @@ struct Work<'a> {
 impl Work<'_> {
     fn path(&mut self, path: &Path) -> Result<(), RepairError> {
         let path_is = absolute(path)?;
-        let is_undo_dir =
-            path_is.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes()));
-        if is_undo_dir {
+        if is_undo_dir(&path_is) {
             let partition = path_is.parent().unwrap_or(Path::new("/")).to_owned();
-            if !path_is.is_dir() {
-                let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-                return Err(StoreError::Io { operation: "open", path: path_is, source }.into());
-            }
+            // What is not there has no undo data that is empty.
+            identify(&path_is)?;
             let journal = Journal::open(&Disk, path_is)?;
             return self.partition(&partition, vec![journal]);
         }
@@ -135,6 +132,9 @@ impl Work<'_> {
         // Partitions share the checkpoints of their log dir: what was changed last is taken back first.
         let when = |journals: &[Journal]| journals.last().and_then(|newest| Some(newest.dir.file_name()?.to_owned()));
         changed.sort_by_key(|(_, journals)| std::cmp::Reverse(when(journals)));
+        if !changed.is_empty() && changed.iter().all(|(_, journals)| journals.is_empty()) {
+            self.run.remark(format!("{}: no undo data, nothing to take back", path.display()));
+        }
         for (partition, journals) in changed {
             if signals::is_stopped() {
                 break;

@@ -1,8 +1,10 @@
-//! Values as they are typed: times, bytes, sizes.
+//! Values as they are typed: times, offsets, bytes, sizes.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::format::Offset;
 
 /// What a time may look like, for error messages.
 const TIME_FORMS: &str = "a time is milliseconds since 1970 (1763629200000), RFC 3339 (2025-11-20T09:00:00Z), \
@@ -116,6 +118,11 @@ fn unbase64(encoded: &str) -> Option<Vec<u8>> {
         }
     }
     (count < 6).then_some(out)
+}
+
+/// An offset, as typed.
+pub(crate) fn parse_offset(text: &str) -> Result<Offset, String> {
+    text.parse().map(Offset).map_err(|_| format!("{text:?} is no offset: offsets go from 0 to {}", i64::MAX))
 }
 
 #[cfg(test)]

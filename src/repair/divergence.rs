@@ -16,6 +16,7 @@ use crate::format::uuid::Uuid;
 use crate::format::{Offset, Position};
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions};
 use crate::store::partition::PartitionDir;
+use crate::store::shell::quoted;
 use crate::store::{ReadPolicy, StoreError, open, read_small};
 
 /// The largest epoch or metadata file that is read, in bytes.
@@ -126,9 +127,9 @@ impl DivergenceError {
             Self::Same(_) => "name copies of other brokers only".to_owned(),
             Self::OtherPartition { .. } => "name copies of the same topic and partition".to_owned(),
             Self::Damaged { path, .. } | Self::Contradicted { path, .. } => {
-                format!("kfsck check {}", path.parent().unwrap_or(path).display())
+                format!("kfsck check {}", quoted(path.parent().unwrap_or(path)))
             }
-            Self::BadEpochs { path, .. } => format!("to see it: kfsck dump-log {}", path.display()),
+            Self::BadEpochs { path, .. } => format!("to see it: kfsck dump-log {}", quoted(path)),
             Self::NoEpochs(_) | Self::NothingInCommon { .. } => {
                 "without epochs nobody can tell where copies diverge; to cut at an offset: --to OFFSET".to_owned()
             }

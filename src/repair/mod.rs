@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use kept::Obstacle;
 
 use crate::store::StoreError;
+use crate::store::shell::quoted;
 
 /// The most obstacles that a message names.
 const MOST_TOLD: usize = 8;
@@ -132,7 +133,7 @@ impl RepairError {
             Self::UndoDirInLogDir { .. } => Some("give a directory elsewhere with --undo-dir".to_owned()),
             Self::NoSpace { .. } => Some("free some, or give another place with --undo-dir".to_owned()),
             Self::Unfinished { undo_dir } => {
-                Some(format!("roll it back first: kfsck undo --apply {}", undo_dir.display()))
+                Some(format!("roll it back first: kfsck undo --apply {}", quoted(undo_dir)))
             }
             Self::BadJournal { undo_dir, .. } => Some(format!(
                 "nothing was touched; bring the file back from a copy of the undo data and try again. {}",
@@ -168,7 +169,7 @@ fn sizes(files: &[(PathBuf, u64)]) -> String {
 }
 
 fn giving_up(undo_dir: &Path) -> String {
-    let dir = undo_dir.display();
+    let dir = quoted(undo_dir);
     format!(
         "What it keeps of logs can be read: kfsck dump-log {dir}. To give all of it up for good: \
          kfsck undo --discard --apply --allow-data-loss {dir}"
@@ -185,7 +186,7 @@ fn what_to_do(undo_dir: &Path, obstacles: &[Obstacle]) -> String {
     if !newer.is_empty() {
         newer.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
         newer.dedup();
-        let commands: Vec<_> = newer.iter().map(|dir| format!("kfsck undo --apply {}", dir.display())).collect();
+        let commands: Vec<_> = newer.iter().map(|dir| format!("kfsck undo --apply {}", quoted(dir))).collect();
         return format!("nothing was touched; undo what is newer first: {}", commands.join(", then "));
     }
     let is_about_undo_data =

@@ -22,6 +22,7 @@ use crate::format::{Offset, Position};
 use crate::scan::checkpoints::Checkpointed;
 use crate::scan::{BatchScan, LogSoFar, ScanEnd, ScanOptions, ScannedBatch};
 use crate::store::partition::{PartitionDir, SegmentFiles};
+use crate::store::shell::quoted;
 use crate::store::write::WriteStorage;
 use crate::store::{ReadPolicy, ReadStorage, StoreError, open};
 use steps::Planner;
@@ -217,7 +218,7 @@ impl TruncateError {
                 format!("a copy of another replica is better; to cut before the damage: --to {offset}")
             }
             Self::BadFile { path, .. } => {
-                format!("to see it: kfsck dump-log {}; then put a sound one in its place", path.display())
+                format!("to see it: kfsck dump-log {}; then put a sound one in its place", quoted(path))
             }
             Self::NoProducerState { .. } => "kfsck check tells what is wrong with the producer data".to_owned(),
             Self::Stopped => return None,

@@ -182,7 +182,7 @@ fn undo_sentence(undo: &UndoWords<'_>) -> &'static str {
         (_, "interrupted") => "interrupted",
         (_, "discarding") => "not needed any more",
         (_, "unreadable") => "cannot be read",
-        _ => "can be taken back",
+        _ => "done, kept to be taken back",
     }
 }
 

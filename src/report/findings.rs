@@ -10,11 +10,12 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
+use super::json;
 use super::reporter::{Format, Reporter, Tone};
 use super::row::{Field, Row, Value, path, path_text};
-use super::{json, text};
 use crate::check::kraft::METADATA_DIRECTORY;
 use crate::check::{Detail, Finding, Place, Repair, Severity};
+use crate::store::shell::quoted;
 use render::TOGETHER;
 pub use render::message;
 pub use words::{Mend, Words, words};
@@ -99,7 +100,7 @@ pub fn tell(
     }
     if reporter.format() == Format::Text {
         for command in [REBUILD_INDEX, TRUNCATE] {
-            let shown = format!("kfsck {command} {}", quoted_for_shell(subject.dir));
+            let shown = format!("kfsck {command} {}", quoted(Path::new(subject.dir)));
             let is_mended_by = |(at, finding): (usize, &Finding)| {
                 mend(finding, words(finding.id), subject, first_cut == Some(at)) == shown
             };
@@ -189,7 +190,7 @@ const NOTHING: &str = "nothing needs to be done";
 /// What mends a finding. Where intact batches lie behind the damage, they go with it or the damage stays; and whatever
 /// cuts the first damage of a partition takes all behind it too.
 fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>, is_first_cut: bool) -> String {
-    let dir = quoted_for_shell(subject.dir);
+    let dir = quoted(Path::new(subject.dir));
     match words.mend {
         Mend::Command(_) if finding.repair == Repair::None || finding.severity == Severity::Info => NOTHING.to_owned(),
         Mend::Command(TRUNCATE | CUT_BEFORE) if subject.partition == METADATA_DIRECTORY => {
@@ -308,17 +309,6 @@ fn json_details(out: &mut Vec<u8>, finding: &Finding) {
         }
     }
     out.push(b'}');
-}
-
-/// A path as a shell takes it.
-pub fn quoted_for_shell(path: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,:=@%".contains(character);
-    if !path.is_empty() && path.chars().all(is_plain) {
-        return path.to_owned();
-    }
-    let mut escaped = Vec::new();
-    text::sentence(&mut escaped, path.replace('\'', r"'\''").as_bytes());
-    format!("'{}'", String::from_utf8_lossy(&escaped))
 }
 
 #[cfg(test)]

@@ -32,11 +32,12 @@ pub fn partition(
     if facts.segments == 0 {
         notes.push("no segments".to_owned());
     }
-    notes.extend(facts.flaws.iter().map(|flaw| flaw_words(flaw, true)));
+    let is_narrow = reporter.is_narrow_table();
+    // There is no room for names of files; `check` has them.
+    notes.extend(facts.flaws.iter().map(|flaw| flaw_words(flaw, !is_narrow)));
     notes.extend(unreadable_words(&facts.unreadable));
     let notes = notes.join("; ");
     let dir = path_text(dir);
-    let is_narrow = reporter.is_narrow_table();
     let fields = [
         Field::json_only("dir", Value::Word(&dir)),
         Field::json_only("topic", name.map_or(Value::Absent, |name| Value::Word(&name.topic))),

@@ -156,6 +156,18 @@ impl StoreError {
         Self::NothingThere { holds: StrangeDirectory::of(&path), path }
     }
 
+    /// The error for undo data where only a partition can be looked at or changed.
+    pub fn is_undo_data(path: impl Into<PathBuf>) -> Self {
+        Self::NothingSelected {
+            path: path.into(),
+            wanted: "it is undo data, the end of a log that was cut or files as they were before, and no partition"
+                .to_owned(),
+            instead: Some(
+                "kfsck dump-log and lookup read it, kfsck undo brings it back; give the partition it is in".to_owned(),
+            ),
+        }
+    }
+
     /// The error for a name that does not itself stand for a file.
     pub(crate) fn not_itself_a_file(path: impl Into<PathBuf>) -> Self {
         Self::NotItselfAFile { path: path.into() }

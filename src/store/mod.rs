@@ -23,6 +23,7 @@ pub mod map;
 pub mod mem;
 pub mod partition;
 pub mod pread;
+pub mod shell;
 pub mod strange;
 pub mod undo_dir;
 pub mod window;

@@ -35,6 +35,11 @@ pub enum UndoState {
     PlanMissing,
 }
 
+/// Whether `dir` is called like a directory with undo data.
+pub fn is_undo_dir(dir: &Path) -> bool {
+    dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes()))
+}
+
 /// How far the change has come in whose undo data there are these files.
 pub fn state_of(names: &[OsString]) -> UndoState {
     let has = |wanted: &str| names.iter().any(|name| name == wanted);

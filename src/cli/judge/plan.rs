@@ -16,6 +16,8 @@ use crate::report::entries;
 use crate::store::expand::{PartitionTarget, Target, expand};
 use crate::store::log_dir::log_dir_of;
 use crate::store::partition::PartitionDir;
+use crate::store::shell::quoted;
+use crate::store::undo_dir::is_undo_dir;
 use crate::store::{ReadPolicy, StoreError};
 
 /// Everything that is to be looked at, in order.
@@ -75,6 +77,10 @@ impl Plan {
                     continue;
                 }
             };
+            if is_undo_dir(place.path()) {
+                wanted.push(Wanted::Failed(StoreError::is_undo_data(place.path())));
+                continue;
+            }
             if question.paths.len() > 1 && !is_new(&mut seen, place.path(), segment) {
                 continue;
             }
@@ -162,7 +168,7 @@ fn segment_of(path: &Path, name: Option<FileName>) -> Result<(PathBuf, Offset), 
             if name.state == FileState::Live { "a file of another kind" } else { "a file that is not in use" },
             entries::kind_name(name.kind)
         ),
-        instead: Some(format!("to have it judged with its partition: kfsck check {}", parent.display())),
+        instead: Some(format!("to have it judged with its partition: kfsck check {}", quoted(parent))),
     })?;
     Ok((parent.to_owned(), base_offset))
 }

@@ -41,7 +41,7 @@ use crate::store::{self, ReadPolicy, ReadStorage};
 
 use input::Input;
 use live::LiveSegment;
-pub use options::{KafkaDumpArgs, KafkaDumpCommand, UsageError, parse, speaks_kafka};
+pub use options::{KafkaDumpArgs, KafkaDumpCommand, UsageError, is_kafkas_option, parse, speaks_kafka};
 use output::{Output, Stop, Trouble};
 
 /// The largest file that Kafka's tool opens: positions in it are 31-bit numbers.

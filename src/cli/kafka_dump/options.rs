@@ -148,6 +148,11 @@ pub fn speaks_kafka<'a>(words: impl IntoIterator<Item = &'a OsStr>) -> bool {
     names.any(|name| matches!(name, b"--files" | b"-files" | b"--kafka-format"))
 }
 
+/// Whether `word` is an option of Kafka's tool, and so belongs to this parser.
+pub fn is_kafkas_option(word: &str) -> bool {
+    word.strip_prefix("--").is_some_and(|name| OPTIONS.iter().any(|(known, _)| *known == name))
+}
+
 /// The command that the words after `dump-log` make.
 ///
 /// Errors: those in which Kafka's tool ends, except for numbers, which are looked at where they are used.

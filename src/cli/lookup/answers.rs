@@ -121,7 +121,7 @@ impl Lookup<'_> {
             let answer = if may_be_hidden(None) {
                 Answer::without_record(false, BEHIND_DAMAGE, format!("{words}, but one may be in damaged bytes"))
             } else if place.view.is_part() && !asks_for_most {
-                let words = format!("{words} in this segment; the partition is more: ask {}", place.dir);
+                let words = format!("{words} in this segment; the partition is more: ask {}", place.quoted_dir);
                 Answer::without_record(false, NOT_IN_SEGMENT, words)
             } else {
                 Answer::without_record(false, reason, words.to_owned())

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use jiff::tz::TimeZone;
 
 use crate::cli::common::{Common, long_help};
-use crate::cli::values::{parse_bytes, parse_time_in};
+use crate::cli::values::{parse_bytes, parse_offset, parse_time_in};
 use crate::format::Offset;
 use crate::report::lookup::Query;
 use crate::scan::locate::Reading;
@@ -116,11 +116,6 @@ Examples:
   kfsck lookup --timestamp latest /data              ends of all partitions
   kfsck lookup --key order-17 --all /data/orders-3   every version of a key
   kfsck lookup --offset 1010 --method both --explain /data/orders-3";
-
-/// An offset, as typed.
-fn parse_offset(text: &str) -> Result<Offset, String> {
-    text.parse().map(Offset).map_err(|_| format!("{text:?} is no offset: offsets go from 0 to {}", i64::MAX))
-}
 
 /// A time or a name, as typed: which zone is meant is known only with the whole command line.
 fn time_or_name(text: &str) -> Result<String, String> {

@@ -24,7 +24,7 @@ pub(super) fn beyond_the_segment(place: &Place<'_>, query: &Query) -> Result<Opt
         _ => return Ok(None),
     };
     let words = if wanted < base {
-        format!("this segment begins at {base}, and the partition before: ask {}", place.dir)
+        format!("this segment begins at {base}, and the partition before: ask {}", place.quoted_dir)
     } else if view.goes_on_at().is_some_and(|end| end <= wanted) {
         ends_here(place)?
     } else {
@@ -47,7 +47,7 @@ pub(super) fn ends_here(place: &Place<'_>) -> Result<String, StoreError> {
         Some(last) if base.is_some_and(|base| base < end) => format!("this segment ends at {last}"),
         _ => "this segment is empty".to_owned(),
     };
-    Ok(format!("{ends}; the partition goes on: ask {}", place.dir))
+    Ok(format!("{ends}; the partition goes on: ask {}", place.quoted_dir))
 }
 
 /// Whether `target`, at or above the log end, may be in bytes at the end of the log that are no intact batch.

@@ -10,7 +10,7 @@ use crate::report::lookup::Query;
 use crate::scan::ScanEnd;
 use crate::scan::locate::{Step, Trace};
 use crate::store::partition::PartitionDir;
-use crate::store::undo_dir::UNDO_DIR_PREFIX;
+use crate::store::undo_dir::is_undo_dir;
 
 impl Lookup<'_> {
     /// Whether an index was no help. That of a segment that is being written may lag behind.
@@ -32,19 +32,20 @@ impl Lookup<'_> {
     }
 
     pub(super) fn note_index(&mut self, place: &Place<'_>) {
-        let Place { name, dir, .. } = place;
+        let Place { name, dir, quoted_dir, .. } = place;
         // Undo data are logs without indexes.
-        if Path::new(dir).file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNDO_DIR_PREFIX)) {
+        if is_undo_dir(Path::new(dir)) {
             return;
         }
         self.run.remark(format!(
-            "{name}: an index is missing or wrong and was passed over; kfsck verify-index {dir} has more"
+            "{name}: an index is missing or wrong and was passed over; kfsck verify-index {quoted_dir} has more"
         ));
     }
 
     /// Says once what of the log was passed over, because it is damaged.
     pub(super) fn tell_damage(&mut self, place: &Place<'_>, trace: &Trace) {
-        let next_step = format!("kfsck check {} has more", place.dir);
+        let is_partition = !is_undo_dir(Path::new(place.dir));
+        let next_step = is_partition.then(|| format!("kfsck check {} has more", place.quoted_dir));
         for step in &trace.steps {
             let (segment, words, damaged);
             let file;
@@ -103,7 +104,7 @@ impl Lookup<'_> {
                 self.run.remark(format!("{file}: {words} (position {position}); a running broker is writing to it"));
                 continue;
             }
-            line.next_step = Some(&next_step);
+            line.next_step = next_step.as_deref();
             log::damaged(&mut self.run.reporter, &mut self.run.output.buffer, &line);
             self.run.damage();
         }

@@ -152,9 +152,9 @@ impl Planner<'_> {
         conditions.log_start_offset = self.around.checkpointed.log_start_offset;
         // A producer is not forgotten because of the hour at which somebody repairs its log.
         conditions.producer_expiration_ms = i64::MAX;
-        // What begins behind the cut may be anything.
-        let log_end = self.segments.get(self.cut.segment).map(|last| (last.files.base_offset, self.cut.position));
-        let state = producers_at(self.dir, end, log_end, conditions, self.around.policy)?;
+        let log = self.segments.get(self.cut.segment);
+        let cut = log.map(|log| (log.files.base_offset, self.cut.position));
+        let state = producers_at(self.dir, end, cut, conditions, self.around.policy)?;
         let state = state.map_err(|refusal| {
             let why = format!("{}: {}", self.dir.path.join(refusal.file).display(), refusal.why);
             TruncateError::NoProducerState { end, why }

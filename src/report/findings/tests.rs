@@ -165,14 +165,6 @@ fn damage_with_intact_batches_behind_it_is_not_said_to_be_cut_off_alone() {
 }
 
 #[test]
-fn paths_are_shown_as_a_shell_takes_them_and_cannot_drive_the_terminal() {
-    assert_eq!(quoted_for_shell("/data/orders-3"), "/data/orders-3");
-    assert_eq!(quoted_for_shell("/my data/it's"), r"'/my data/it'\''s'");
-    assert_eq!(quoted_for_shell("a\x1b[31m"), r"'a\x1b[31m'");
-    assert_eq!(quoted_for_shell(""), "''");
-}
-
-#[test]
 fn where_a_finding_is_depends_on_what_is_known() {
     let finding = |position: Option<u64>, length, slot, offset: Option<i64>| {
         let mut finding = Finding::new(Id::LogTornTail, "x");

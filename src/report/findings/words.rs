@@ -92,6 +92,9 @@ pub(super) fn of(finding: &Finding) -> Usual {
         Id::LogZeroTail if finding.int("isNewest") == Some(1) => {
             Usual { readers: "none yet; what is appended behind the zeros can never be read", clean, unclean }
         }
+        Id::SegmentsGap if finding.int("indexEntriesThere").is_some() => {
+            Usual { readers: "they go on in the next segment without a word: the records are lost", clean, unclean }
+        }
         _ if is_negative => {
             Usual { readers, clean: "it counts as the start of the log", unclean: "it counts as the start of the log" }
         }
@@ -105,6 +108,9 @@ pub(super) fn by_hand(finding: &Finding) -> Option<&'static str> {
     let is_error = finding.severity == Severity::Error;
     Some(match (finding.id, finding.int("otherSnapshots")) {
         (Id::IndexOrphan, _) if is_error => COPY,
+        (Id::SegmentsGap | Id::SegmentsEmptyJump, _) if finding.int("indexEntriesThere").is_some() => {
+            "copy the partition from a replica that has these records; indexes made again no longer show that they were there"
+        }
         (Id::PartitionSwapFile, _) if is_error && finding.int("replacedSegments") == Some(0) => COPY,
         (Id::PartitionSwapFile, _) if is_error => {
             "move the .swap files out of the directory before a broker starts: the segments they replace are still there"

@@ -42,20 +42,20 @@ pub fn predict(
 }
 
 /// What a broker knows of the producers at `offset`, where a batch begins: from the newest usable snapshot on, through
-/// the batches before. Indexes are not asked, and of batches without producers only the header is read. With `end`, the
-/// base offset of a segment and the position in its log where `offset` lies, nothing behind that is read.
+/// the batches before. Indexes are not asked, and of batches without producers only the header is read. What lies behind
+/// `cut`, a position in the log of the segment with that base offset, is taken to be gone.
 ///
 /// Errors: as for [`predict`]. A [`Refusal`] is what keeps the broker from getting there.
 pub fn producers_at(
     dir: &PartitionDir,
     offset: Offset,
-    end: Option<(Offset, Position)>,
+    cut: Option<(Offset, Position)>,
     conditions: StartConditions,
     policy: ReadPolicy,
 ) -> Result<Result<ProducerState, Refusal>, StoreError> {
     let replay = || {
         let mut files = Files::of(dir, policy)?;
-        if let Some((base_offset, position)) = end {
+        if let Some((base_offset, position)) = cut {
             files.set_size(&files::name_of(base_offset, FileKind::Log), position.0)?;
         }
         let bases = dir.segments().into_iter().filter(|segment| segment.log.is_some());

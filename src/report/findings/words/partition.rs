@@ -369,7 +369,9 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Id::SegmentsGap,
         Words {
             what: "offsets that no segment holds",
-            says: &["no segment holds offsets {expectedOffset} up to {baseOffset}"],
+            says: &[
+                "no segment holds offsets {expectedOffset} up to {baseOffset}[; index entries that name some of them: {indexEntriesThere}]",
+            ],
             readers: "none; if the topic was never compacted, the records are lost",
             clean: "not noticed",
             unclean: "not noticed",
@@ -381,7 +383,7 @@ pub(super) const TABLE: &[(Id, Words)] = &[
         Words {
             what: "an empty newest segment whose base offset lies behind the end of the one before",
             says: &[
-                "the newest segment is empty and begins at {baseOffset}, the log before it ends at {expectedOffset}",
+                "the newest segment is empty and begins at {baseOffset}, the log before it ends at {expectedOffset}[; index entries that name offsets between: {indexEntriesThere}]",
             ],
             readers: "fetches between the two get nothing",
             clean: "the log end is the base offset of the empty segment",
