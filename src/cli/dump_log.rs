@@ -426,11 +426,12 @@ impl<'a> Dump<'a> {
 
         let start = self.start(storage.as_ref(), base, around)?;
         let log = Log { storage: storage.as_ref(), path: path_text(path), may_change: around.may_change };
-        let is_large = storage.len() - start.0 >= ahead::WORTH_PARTS;
-        if self.jobs.count().get() > 1 && self.args.looks_into_batches() {
-            self.in_threads(&log, start, so_far)
-        } else if self.jobs.count().get() > 1 && is_large && !around.may_change {
+        let (has_threads, is_large) = (self.jobs.count().get() > 1, storage.len() - start.0 >= ahead::WORTH_PARTS);
+        let is_compressed = || self.args.looks_into_batches() && log.is_compressed(start);
+        if has_threads && is_large && !around.may_change && !is_compressed() {
             self.looking_ahead(&log, start, so_far)
+        } else if has_threads && self.args.looks_into_batches() {
+            self.in_threads(&log, start, so_far)
         } else {
             self.walk_alone(&log, start, so_far, None)
         }

@@ -28,14 +28,14 @@ impl Output {
         if self.buffer.len() < ENOUGH_TO_WRITE { Ok(()) } else { self.flush() }
     }
 
-    /// Writes `lines` behind what has gathered, or gathers them too where there are few; they are empty afterwards.
-    pub(crate) fn pass(&mut self, lines: &mut Vec<u8>) -> io::Result<()> {
+    /// Writes `lines` behind what has gathered, or gathers them too where there are few.
+    pub(crate) fn pass(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.len() < ENOUGH_TO_WRITE {
-            self.buffer.append(lines);
+            self.buffer.extend_from_slice(lines);
             return self.drain();
         }
         self.flush()?;
-        write_out(lines)
+        Stdout.write_all(lines)
     }
 
     /// Writes everything.

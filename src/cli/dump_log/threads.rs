@@ -1,6 +1,6 @@
-//! Records dumped by several threads: their output does not depend on how many there are.
+//! Records dumped by several threads that share one walk: their output does not depend on how many there are.
 //!
-//! One walk leads over the file, as with one thread: it reads, looks at checksums, passes over damage and knows which
+//! The walk leads over the file as with one thread: it reads, looks at checksums, passes over damage and knows which
 //! batches are wanted. Each thread in turn takes the next [`Unit`] from it, puts that into lines on its own, and hands
 //! them to the thread that writes, which has them in order and keeps the account.
 //!
@@ -172,16 +172,27 @@ impl Worker<'_> {
 }
 
 /// Memory for lines that goes round between the threads.
-#[derive(Default)]
-pub(super) struct Blanks(Mutex<Vec<Vec<u8>>>);
+pub(super) struct Blanks {
+    free: Mutex<Vec<Vec<u8>>>,
+    /// One huge record must not pin more than so many bytes for the rest of the run.
+    most: usize,
+}
 
 impl Blanks {
-    pub(super) fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    /// Memory of which each piece is kept up to `most` bytes.
+    pub(super) fn of_at_most(most: usize) -> Self {
+        Self { free: Mutex::default(), most }
     }
 
-    /// Takes back what is empty.
-    pub(super) fn give_back(&self, blank: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blank);
+    /// Memory that holds nothing.
+    pub(super) fn take(&self) -> Vec<u8> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes back what is not needed any more.
+    pub(super) fn give_back(&self, mut used: Vec<u8>) {
+        used.clear();
+        used.shrink_to(self.most);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(used);
     }
 }

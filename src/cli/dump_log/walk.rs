@@ -1,17 +1,19 @@
 //! How the batches of one file become lines: one walk leads over them, alone or with threads that work for it.
 
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, mpsc};
 
-use super::ahead::{Line, LookAhead, LookedAhead};
+use super::ahead::{BatchInLines, LookAhead, LookedAhead};
 use super::lines::{Counts, Lines, Page};
 use super::threads::{self, Blanks, Done, Sizes, Then, Walk, Worker};
 use super::{Dump, DumpLogArgs, Failure, Outcome};
 use crate::cli::filter::Filter;
+use crate::cli::output::Output;
 use crate::cli::signals;
 use crate::format::Position;
-use crate::format::batch::BatchHeader;
+use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
+use crate::format::compression::Compression;
 use crate::report::log::{self, Damaged};
 use crate::report::reporter::Reporter;
 use crate::scan::parts::{self, JoinedScan, LookedAt};
@@ -66,6 +68,14 @@ impl<'s> Log<'s> {
         BatchScan::new(self.storage, so_far, self.options(start, args, most))
     }
 
+    /// Whether the batch at `position` is compressed: so, mostly, are the others. Their lines may take much more than they.
+    pub(super) fn is_compressed(&self, position: Position) -> bool {
+        let mut scratch = Vec::new();
+        let end = position.0.saturating_add(RECORD_BATCH_OVERHEAD as u64).min(self.storage.len());
+        let header = self.storage.window(position.0..end, &mut scratch).map(BatchHeader::read);
+        header.is_ok_and(|header| header.is_ok_and(|header| header.compression() != Ok(Compression::None)))
+    }
+
     pub(super) fn options(&self, start: Position, args: &DumpLogArgs, most: u64) -> ScanOptions<'static> {
         ScanOptions {
             start,
@@ -74,6 +84,27 @@ impl<'s> Log<'s> {
             max_batch_bytes: most,
             stop: Some(signals::stop()),
         }
+    }
+}
+
+/// Lines that were made ahead and are about to be written, together as long as they lie side by side.
+struct Ready<'l> {
+    lines: &'l [u8],
+    range: Range<usize>,
+}
+
+impl Ready<'_> {
+    fn add(&mut self, range: Range<usize>, output: &mut Output) -> io::Result<()> {
+        if self.range.end != range.start {
+            self.pass(output)?;
+            self.range.start = range.start;
+        }
+        self.range.end = range.end;
+        Ok(())
+    }
+
+    fn pass(&mut self, output: &mut Output) -> io::Result<()> {
+        output.pass(&self.lines[std::mem::take(&mut self.range)])
     }
 }
 
@@ -101,31 +132,17 @@ impl<'a> Dump<'a> {
     fn walk(
         &mut self,
         log: &Log<'_>,
-        scan: &mut JoinedScan<'_, Line>,
+        scan: &mut JoinedScan<'_, BatchInLines>,
         wanted: &mut Wanted<'_>,
         end: Option<Position>,
         lines: &[u8],
     ) -> Result<Way, Failure> {
         loop {
-            while end.is_none_or(|end| scan.walk().position() < end)
-                && let Some((batch, looked_at)) = scan.next_batch()?
-            {
-                if wanted.is_behind(batch.header) {
-                    return Ok(Way::BehindTheFile);
-                }
-                if let LookedAt::Ahead(Some(line)) = looked_at {
-                    self.run.seen.batches += u64::from(!line.is_empty());
-                    self.run.output.buffer.extend_from_slice(&lines[line]);
-                } else if wanted.takes(batch.header) {
-                    let left = self.left;
-                    let shown = self.write(|lines, reporter, page| {
-                        lines.batch(reporter, page, &batch, &log.path, left);
-                    })?;
-                    self.left -= if self.args.records { shown.records } else { shown.batches };
-                }
-                if self.left == 0 {
-                    return Ok(Way::Ended);
-                }
+            let mut ready = Ready { lines, range: 0..0 };
+            let way = self.walk_to_damage(log, scan, wanted, end, &mut ready)?;
+            ready.pass(&mut self.run.output)?;
+            if way != Way::InTheFile {
+                return Ok(way);
             }
             match scan.walk().end() {
                 Some(ScanEnd::Stopped) => return Ok(Way::Ended),
@@ -138,43 +155,86 @@ impl<'a> Dump<'a> {
         }
     }
 
-    /// Dumps the batches of a large log from `start` on: other threads look at parts of it ahead of the walk.
+    fn walk_to_damage(
+        &mut self,
+        log: &Log<'_>,
+        scan: &mut JoinedScan<'_, BatchInLines>,
+        wanted: &mut Wanted<'_>,
+        end: Option<Position>,
+        ready: &mut Ready<'_>,
+    ) -> Result<Way, Failure> {
+        while end.is_none_or(|end| scan.walk().position() < end)
+            && let Some((batch, looked_at)) = scan.next_batch()?
+        {
+            if wanted.is_behind(batch.header) {
+                return Ok(Way::BehindTheFile);
+            }
+            if let LookedAt::Ahead(Some(ahead)) = looked_at {
+                self.count(&ahead.counts);
+                ready.add(ahead.lines, &mut self.run.output)?;
+                continue;
+            }
+            if !wanted.takes(batch.header) {
+                continue;
+            }
+            ready.pass(&mut self.run.output)?;
+            if matches!(looked_at, LookedAt::Ahead(_)) {
+                // It was left to this thread, and its bytes are not at hand.
+                let end = Position(batch.position.0 + batch.header.size_in_bytes());
+                if self.walk_alone(log, batch.position, LogSoFar::unknown(), Some(end))?.is_break() {
+                    return Ok(Way::Ended);
+                }
+                continue;
+            }
+            let left = self.left;
+            let shown = self.write(|lines, reporter, page| {
+                lines.batch(reporter, page, &batch, &log.path, left);
+            })?;
+            self.left -= if self.args.records { shown.records } else { shown.batches };
+            if self.left == 0 {
+                return Ok(Way::Ended);
+            }
+        }
+        Ok(Way::InTheFile)
+    }
+
+    /// Dumps a large log from `start` on: other threads look at parts of it ahead of the walk.
     pub(super) fn looking_ahead(&mut self, log: &Log<'_>, start: Position, so_far: LogSoFar) -> Outcome {
         let (args, jobs) = (self.args, self.jobs);
         let (wanted_ahead, mut wanted) = (self.wanted(), self.wanted());
-        let (blanks, reporter) = (Blanks::default(), self.run.reporter.twin());
-        let options = log.options(start, args, args.rendering.max_batch_bytes);
+        let most = Sizes::of(&jobs).output;
+        let (blanks, reporter) = (Blanks::of_at_most(most), self.run.reporter.twin());
+        let options = log.options(start, args, args.rendering.max_batch_bytes.min(threads::LARGEST_HELD));
+        let limit = args.rendering.decompression_limit().min(threads::LARGEST_DECOMPRESSED);
         let worker = || LookAhead {
             log,
             so_far,
             options,
             wanted: &wanted_ahead,
-            lines: Lines::new(args, reporter.zone(), 0),
+            lines: Lines::new(args, reporter.zone(), limit),
             reporter: reporter.twin(),
             scratch: Scratch::default(),
+            most,
             blanks: &blanks,
         };
         let (sender, parts) = mpsc::channel();
         let mut parts = parts.try_iter();
-        let mut scan = JoinedScan::new(BatchScan::new(log.storage, so_far, options), &mut parts);
+        let scan = log.scan(start, so_far, args, args.rendering.max_batch_bytes);
+        let mut scan = JoinedScan::new(scan, &mut parts);
         // As many again are about to be written or begun.
         let ranges = parts::ranges(start.0..log.storage.len(), 2 * jobs.most_in_flight());
         let way = jobs.run(
             ranges,
             worker,
             |worker, range| worker.look(range),
-            |LookedAhead { part, mut lines, end }| {
+            |LookedAhead { part, lines, end }| {
                 // The walk that takes it is this thread's own.
                 let _ = sender.send(part);
                 let way = self.walk(log, &mut scan, &mut wanted, Some(Position(end)), &lines);
-                let written = self.run.output.drain();
-                lines.clear();
                 blanks.give_back(lines);
-                match (way, written) {
-                    (Ok(Way::InTheFile), Ok(())) => ControlFlow::Continue(()),
-                    (Ok(way), Ok(())) => ControlFlow::Break(Ok(way)),
-                    (Err(failure), _) => ControlFlow::Break(Err(failure)),
-                    (Ok(_), Err(error)) => ControlFlow::Break(Err(error.into())),
+                match way {
+                    Ok(Way::InTheFile) => ControlFlow::Continue(()),
+                    way => ControlFlow::Break(way),
                 }
             },
         );
@@ -200,7 +260,7 @@ impl<'a> Dump<'a> {
             has_ended: false,
         };
         let limit = args.rendering.decompression_limit().min(threads::LARGEST_DECOMPRESSED);
-        let (blanks, reporter) = (Blanks::default(), self.run.reporter.twin());
+        let (blanks, reporter) = (Blanks::of_at_most(sizes.output), self.run.reporter.twin());
         let worker = || Worker {
             lines: Lines::new(args, reporter.zone(), limit),
             reporter: reporter.twin(),
@@ -231,9 +291,9 @@ impl<'a> Dump<'a> {
 
     /// Writes what a thread has put into lines, does what it has left, and says what the walk has met behind it.
     fn take(&mut self, log: &Log<'_>, done: Done, blanks: &Blanks) -> Outcome {
-        let Done { mut page, rest, then, .. } = done;
+        let Done { page, rest, then, .. } = done;
         self.account(&page);
-        self.run.output.pass(&mut page.out)?;
+        self.run.output.pass(&page.out)?;
         blanks.give_back(page.out);
         if let Some(rest) = rest
             && self.walk_alone(log, rest.start, LogSoFar::unknown(), Some(rest.end))?.is_break()
@@ -259,11 +319,14 @@ impl<'a> Dump<'a> {
         Ok(page.counts)
     }
 
+    fn count(&mut self, counts: &Counts) {
+        self.run.seen.batches += counts.batches;
+        self.run.seen.records += counts.records;
+        (0..counts.damaged).for_each(|_| self.run.damage());
+    }
+
     fn account(&mut self, page: &Page) {
-        let Counts { batches, records, damaged } = page.counts;
-        self.run.seen.batches += batches;
-        self.run.seen.records += records;
-        (0..damaged).for_each(|_| self.run.damage());
+        self.count(&page.counts);
         let limit = self.args.rendering.max_batch_bytes;
         for words in &page.refused {
             self.run.refused(
