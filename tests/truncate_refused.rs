@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use support::changing::{Said, hold_lock, log_dir_copy, loose_copy, run, tree, undo_dirs};
-use support::scenario;
+use support::{kfsck, scenario};
 
 const COMMAND: &str = "truncate-to-hw";
 const APPLY: [&str; 2] = ["--apply", "--allow-data-loss"];
@@ -220,6 +222,19 @@ fn nothing_is_cut_while_someone_holds_the_lock() {
     assert_eq!(run(COMMAND, &[], &partition).status, Some(4));
     assert_eq!(tree(&path), before);
     assert!(undo_dirs(&partition).is_empty());
+}
+
+#[test]
+fn a_directory_whose_name_undo_data_could_not_hold_is_not_touched() {
+    let (_dir, path) = log_dir();
+    let renamed = path.with_file_name(OsStr::from_bytes(b"data\xff"));
+    fs::rename(&path, &renamed).unwrap();
+    let before = tree(&renamed);
+    let done = kfsck(&renamed, [COMMAND, APPLY[0], APPLY[1], MIXED]);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status, Some(12), "{said}");
+    assert!(said.contains("is no UTF-8") && said.contains("rename the directory"), "{said}");
+    assert_eq!(tree(&renamed), before);
 }
 
 #[test]

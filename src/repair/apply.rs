@@ -59,6 +59,9 @@ pub fn refuse_if_unfinished(storage: &dyn WriteStorage, partition: &Path) -> Res
 }
 
 fn check_preconditions(storage: &dyn WriteStorage, plan: &Plan, journal: &Journal) -> Result<(), RepairError> {
+    if plan.partition.to_str().is_none() {
+        return Err(RepairError::Unnameable { path: plan.partition.clone() });
+    }
     for source in &plan.made_from {
         if Fingerprint::of(storage, &source.file)?.as_ref() != Some(&source.was) {
             return Err(RepairError::Changed { path: source.file.clone() });

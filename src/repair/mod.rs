@@ -39,6 +39,12 @@ pub enum RepairError {
         /// The file.
         path: PathBuf,
     },
+    /// The partition's path is no UTF-8, as the names in undo data are.
+    #[error("the name of {} is no UTF-8, and undo data could not name it", .path.display())]
+    Unnameable {
+        /// The partition.
+        path: PathBuf,
+    },
     /// A log that is to be cut has a second name, so that cutting would change that copy too.
     #[error("{} has {links} names (hard links): cutting it would change them all", .path.display())]
     HardLinked {
@@ -126,6 +132,9 @@ impl RepairError {
         match self {
             Self::Store(error) => error.hint(),
             Self::Changed { .. } => Some("nothing was touched; look at it again and make a new plan".to_owned()),
+            Self::Unnameable { .. } => {
+                Some("nothing was touched; rename the directory, or mount it elsewhere".to_owned())
+            }
             Self::HardLinked { path, .. } => Some(format!(
                 "give the partition a log of its own first: cp it aside and rename it over {}",
                 path.display()
