@@ -131,6 +131,11 @@ fn a_mistyped_command_is_answered_with_the_nearest_and_a_path_with_commands() {
     let (status, _, stderr) = kfsck(root.path(), &["orders-3"]);
     assert_eq!(status, Some(16));
     assert!(stderr.contains("orders-3 is no command") && stderr.contains("kfsck check orders-3"), "{stderr}");
+    for (typed, meant) in [("--offset", "--from-offset begins"), ("--timestamp", "--from-time begins")] {
+        let (status, _, stderr) = kfsck(root.path(), &["dump-log", typed, "5", "orders-3"]);
+        assert_eq!(status, Some(16));
+        assert!(stderr.contains(meant) && stderr.contains(&format!("kfsck lookup {typed}")), "{stderr}");
+    }
 }
 
 #[test]

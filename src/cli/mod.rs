@@ -151,6 +151,13 @@ fn better_words(error: &clap::Error, first: &Path) -> Option<(String, String)> {
                 "it goes with --files, or with --kafka-format and plain paths; kfsck's own: kfsck dump-log --help";
             Some((format!("{option} is an option of kafka-dump-log"), hint.to_owned()))
         }
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(option)))
+            if name == "dump-log" && matches!(option.as_str(), "--offset" | "--timestamp") =>
+        {
+            let from = option.replace("--offset", "--from-offset").replace("--timestamp", "--from-time");
+            let hint = format!("{from} begins a dump there; kfsck lookup {option} finds one record");
+            Some((format!("dump-log has no {option}"), hint))
+        }
         _ => None,
     }
 }
