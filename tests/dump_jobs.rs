@@ -144,3 +144,22 @@ fn batches_that_take_much_memory_are_dumped_in_their_place() {
     let (_, status) = same_with_all_jobs(&partition, &["-r", "--max-batch-bytes", "2500KiB"]);
     assert_eq!(status, Some(8));
 }
+
+#[test]
+fn batches_inside_values_are_no_batches_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = dir.path().join("orders-0");
+    fs::create_dir_all(&partition).unwrap();
+    // One value that holds as many batches as it can, each of which decompresses to more than a thread takes.
+    let mut bomb = Vec::new();
+    batch(0, 10, 1_000_000, Compression::Zstd, &mut bomb);
+    let value = bomb.repeat(3_000_000 / bomb.len());
+    let mut bytes = Vec::new();
+    batch(0, 1, 10, Compression::None, &mut bytes);
+    let mut builder = RecordBatchBuilder::new(RecordBatchBuilder::plain_header(Offset(1), 0), Compression::None);
+    builder.push(&RecordFields { value: Some(&value), ..RecordFields::default() });
+    builder.write(&mut bytes).unwrap();
+    fs::write(partition.join(LOG), bytes).unwrap();
+    let (_, status) = same_with_all_jobs(&partition, &["-r"]);
+    assert_eq!(status, Some(0));
+}

@@ -1,7 +1,7 @@
 //! One segment on its own: its log, and its offset and time indexes held against the log. One walk over the log.
 
 use std::iter;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -16,7 +16,7 @@ use super::{Depth, Id, Setting};
 use crate::format::batch::{BatchHeader, RECORD_BATCH_OVERHEAD};
 use crate::format::compression::Decompressor;
 use crate::format::{Offset, Position};
-use crate::scan::parts::{JoinedScan, LookedAt, Part};
+use crate::scan::parts::{Budget, JoinedScan, LookedAt, Part};
 use crate::scan::recover::fits;
 use crate::scan::segment_ends::SegmentEnds;
 use crate::scan::segment_facts::{BatchPlace, SegmentFacts};
@@ -170,12 +170,16 @@ impl Worker {
         let path = log.path();
         let storage = open(&path, task.setting.policy)?;
         let Self { decompressor, scratch } = self;
+        let budget = Budget::of(&range, decompressor.spent());
         Part::walk(storage.as_ref(), task.log_so_far(), range, task.scan_options(Position(0)), scratch, |scanned| {
             let mut findings = Findings::new();
             if task.setting.depth == Depth::Records {
+                if budget.is_used_up(decompressor.spent()) {
+                    return ControlFlow::Break(());
+                }
                 batch::records(scanned, &path, decompressor, &mut findings);
             }
-            (!findings.is_empty()).then_some(findings)
+            ControlFlow::Continue((!findings.is_empty()).then_some(findings))
         })
     }
 

@@ -14,7 +14,7 @@ use super::json;
 use super::reporter::{Format, Reporter, Tone};
 use super::row::{Field, Row, Value, path, path_text};
 use crate::check::kraft::METADATA_DIRECTORY;
-use crate::check::{Detail, Finding, Place, Repair, Severity};
+use crate::check::{Detail, Finding, Id, Place, Repair, Severity};
 use crate::store::shell::quoted;
 use render::TOGETHER;
 pub use render::message;
@@ -69,6 +69,12 @@ pub fn tell(
     let mut told = Told::default();
     let is_cut = |finding: &Finding| finding.repair == Repair::Lossy && finding.severity > Severity::Info;
     let first_cut = findings.iter().position(is_cut);
+    let magic = findings.iter().position(|finding| finding.id == Id::LogMagicChanged);
+    let instead_of_a_cut = |at: usize| match magic {
+        Some(magic) if magic < at => Some("mend the magic of the batch before it first, then check again"),
+        _ if first_cut == Some(at) => None,
+        _ => Some("the cut that is needed for the damage before it takes this too"),
+    };
     for (at, finding) in findings.iter().enumerate() {
         let words = words(finding.id);
         let at_start = at_start(finding);
@@ -77,7 +83,7 @@ pub fn tell(
             _ => None,
         });
         let usual = words::of(finding);
-        let mend = mend(finding, words, subject, first_cut == Some(at));
+        let mend = mend(finding, words, subject, instead_of_a_cut(at));
         let clean = at_start.clean.as_deref().or(known).unwrap_or(usual.clean);
         let unclean = at_start.unclean.as_deref().or(known).unwrap_or(usual.unclean);
         let mut lines = Vec::new();
@@ -102,7 +108,7 @@ pub fn tell(
         for command in [REBUILD_INDEX, TRUNCATE] {
             let shown = format!("kfsck {command} {}", quoted(Path::new(subject.dir)));
             let is_mended_by = |(at, finding): (usize, &Finding)| {
-                mend(finding, words(finding.id), subject, first_cut == Some(at)) == shown
+                mend(finding, words(finding.id), subject, instead_of_a_cut(at)) == shown
             };
             if findings.iter().enumerate().any(is_mended_by) {
                 let line = format!("To see the repair: {shown}");
@@ -188,16 +194,16 @@ fn row(
 const NOTHING: &str = "nothing needs to be done";
 
 /// What mends a finding. Where intact batches lie behind the damage, they go with it or the damage stays; and whatever
-/// cuts the first damage of a partition takes all behind it too.
-fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>, is_first_cut: bool) -> String {
+/// cuts the first damage of a partition takes all behind it too, so that something else may be advised instead of a cut.
+fn mend(finding: &Finding, words: &Words, subject: &Subject<'_>, instead_of_a_cut: Option<&str>) -> String {
     let dir = quoted(Path::new(subject.dir));
     match words.mend {
         Mend::Command(_) if finding.repair == Repair::None || finding.severity == Severity::Info => NOTHING.to_owned(),
         Mend::Command(TRUNCATE | CUT_BEFORE) if subject.partition == METADATA_DIRECTORY => {
             format!("copy {METADATA_DIRECTORY} from another controller")
         }
-        Mend::Command(TRUNCATE | CUT_BEFORE) if !is_first_cut => {
-            "the cut that is needed for the damage before it takes this too".to_owned()
+        Mend::Command(TRUNCATE | CUT_BEFORE) if instead_of_a_cut.is_some() => {
+            instead_of_a_cut.unwrap_or_default().to_owned()
         }
         Mend::Command(command) if command == CUT_BEFORE || (command == TRUNCATE && is_followed(finding)) => {
             let target = finding.place.offset.map_or("OFFSET".to_owned(), |offset| offset.to_string());

@@ -6,7 +6,7 @@
 //! The result is that of one walk, whatever the parts are.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use super::batch_scan::{BatchScan, ScanOptions, ScannedBatch};
 use super::producer_facts::LARGEST_MARKER;
@@ -35,6 +35,29 @@ pub fn ranges(range: Range<u64>, at_one_time: usize) -> impl Iterator<Item = Ran
     })
 }
 
+/// How many bytes may be decompressed for each byte of a part: several times what records of one kind come to.
+const MOST_EXPANSION: u64 = 32;
+
+/// How much may be decompressed for one part, which may have been begun inside a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// What the decompressor has done when there is no more to be done.
+    end: u64,
+}
+
+impl Budget {
+    /// The budget of the part `range`, for a decompressor that has decompressed `spent` bytes.
+    pub fn of(range: &Range<u64>, spent: u64) -> Self {
+        let length = range.end.saturating_sub(range.start);
+        Self { end: spent.saturating_add(length.saturating_mul(MOST_EXPANSION)) }
+    }
+
+    /// Whether nothing more may be decompressed by a decompressor that has decompressed `spent` bytes.
+    pub fn is_used_up(&self, spent: u64) -> bool {
+        spent > self.end
+    }
+}
+
 /// Intact batches one behind the other that were looked at ahead of the walk.
 #[derive(Debug)]
 pub struct Part<T> {
@@ -58,7 +81,9 @@ impl<T> Part<T> {
     }
 
     /// Looks at the batches that begin in `range`, as far as all are intact. `segment` is what is known of it.
-    /// `look` sees each of them and says what is worth remembering.
+    /// `look` sees each of them and says what is worth remembering, or breaks: the part then ends before that batch, and the
+    /// walk looks at what follows itself. It must do so before it has done much more than the length of the part makes
+    /// fair: a part that was begun inside a value is looked at in vain.
     ///
     /// Errors: the storage could not be read.
     pub fn walk(
@@ -67,7 +92,7 @@ impl<T> Part<T> {
         range: Range<u64>,
         options: ScanOptions<'_>,
         scratch: &mut Scratch,
-        mut look: impl FnMut(&ScannedBatch<'_>) -> Option<T>,
+        mut look: impl FnMut(&ScannedBatch<'_>) -> ControlFlow<(), Option<T>>,
     ) -> Result<Self, StoreError> {
         let options = ScanOptions { start: Position(range.start), ..options };
         let mut scan = BatchScan::with_scratch(storage, segment, options, scratch);
@@ -81,8 +106,10 @@ impl<T> Part<T> {
             && part.headers.len() < most
             && let Some(scanned) = scan.next_before_damage()?
         {
-            let note = look(&scanned);
-            part.push(&scanned, note);
+            match look(&scanned) {
+                ControlFlow::Continue(note) => part.push(&scanned, note),
+                ControlFlow::Break(()) => break,
+            }
         }
         scan.still_whole()?;
         Ok(part)
@@ -230,8 +257,12 @@ mod tests {
         LogSoFar::segment(Offset(0), None)
     }
 
-    fn part(storage: &MemoryStorage, range: Range<u64>) -> Part<u64> {
-        let note = |scanned: &ScannedBatch<'_>| Some(scanned.position.0).filter(|position| position % 3 == 0);
+    /// A part that ends before a batch whose position leaves the largest rest.
+    fn part(storage: &MemoryStorage, range: Range<u64>, ends_before: u64) -> Part<u64> {
+        let note = |scanned: &ScannedBatch<'_>| match scanned.position.0 {
+            position if position % ends_before == ends_before - 1 => ControlFlow::Break(()),
+            position => ControlFlow::Continue(Some(position).filter(|position| position % 3 == 0)),
+        };
         Part::walk(storage, segment(), range, OPTIONS, &mut Scratch::default(), note).unwrap()
     }
 
@@ -277,7 +308,10 @@ mod tests {
         let plain: Vec<u8> = (0..40).flat_map(|at| batch(at, &[b'v'; 300], 0)).collect();
         let storage = MemoryStorage::new("log", plain.clone());
         for length in [100, 500, 1000, 100_000] {
-            let parts = in_pieces(plain.len() as u64, length).into_iter().map(|range| part(&storage, range)).collect();
+            let parts = in_pieces(plain.len() as u64, length)
+                .into_iter()
+                .map(|range| part(&storage, range, u64::MAX))
+                .collect();
             let (shown, taken) = joined(&storage, parts);
             assert_eq!((shown.len(), taken), (41, 40), "{length}");
             assert!(shown == joined(&storage, Vec::new()).0);
@@ -288,10 +322,17 @@ mod tests {
     fn a_part_that_begins_inside_a_value_brings_nothing() {
         let bytes = log(2);
         let storage = MemoryStorage::new("log", bytes.clone());
-        let inside = part(&storage, 1..bytes.len() as u64 / 2);
+        let inside = part(&storage, 1..bytes.len() as u64 / 2, u64::MAX);
         assert!(inside.start > 1 && inside.start < 200 && !inside.headers.is_empty(), "{inside:?}");
         let (shown, taken) = joined(&storage, vec![inside]);
         assert_eq!((shown, taken), (joined(&storage, Vec::new()).0, 0));
+    }
+
+    #[test]
+    fn what_is_decompressed_for_a_part_is_bounded_by_its_length() {
+        let budget = Budget::of(&(100..200), 7000);
+        assert!(!budget.is_used_up(7000) && !budget.is_used_up(7000 + 3200) && budget.is_used_up(7000 + 3201));
+        assert!(!Budget::of(&(0..u64::MAX), 5).is_used_up(u64::MAX));
     }
 
     #[test]
@@ -324,6 +365,7 @@ mod tests {
             is_cut in any::<bool>(),
             piece in 30_u64..5000,
             left_out in any::<u64>(),
+            ends_before in 1_u64..12,
         ) {
             let mut bytes = log(batches);
             for (at, with) in flips {
@@ -336,7 +378,7 @@ mod tests {
             let storage = MemoryStorage::new("log", bytes.clone());
             let ranges = in_pieces(bytes.len() as u64, piece).into_iter().enumerate();
             let here = ranges.filter(|(at, _)| left_out >> (at % 64) & 1 == 0);
-            let parts = here.map(|(_, range)| part(&storage, range)).collect();
+            let parts = here.map(|(_, range)| part(&storage, range, ends_before)).collect();
             prop_assert_eq!(joined(&storage, parts).0, joined(&storage, Vec::new()).0);
         }
     }

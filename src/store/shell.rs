@@ -4,7 +4,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The path as one word of a shell: as it is, in quotes, or, where it holds what no terminal should be given, in `$'…'`.
+/// One that begins like an option has `./` before it.
 pub fn quoted(path: &Path) -> String {
+    if path.as_os_str().as_bytes().starts_with(b"-") {
+        return quoted(&Path::new(".").join(path));
+    }
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,:=@%".contains(character);
     let is_shown = |character: char| character.is_alphanumeric() || character.is_ascii_graphic() || character == ' ';
     match path.to_str() {
@@ -37,5 +41,6 @@ mod tests {
             let Ok(said) = std::process::Command::new("bash").args(["-c", &line]).output() else { return };
             assert_eq!(said.stdout, name, "{line}");
         }
+        assert_eq!([Path::new("-l"), Path::new("-l d")].map(quoted), ["./-l", "'./-l d'"]);
     }
 }

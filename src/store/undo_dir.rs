@@ -35,9 +35,13 @@ pub enum UndoState {
     PlanMissing,
 }
 
-/// Whether `dir` is called like a directory with undo data.
+/// Whether `dir` is called like a directory with undo data, whichever way it is spelled.
 pub fn is_undo_dir(dir: &Path) -> bool {
-    dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes()))
+    let is_so = |dir: &Path| {
+        dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNDO_DIR_PREFIX.as_bytes()))
+    };
+    // `.` and `..` have no name of their own.
+    is_so(dir) || (dir.file_name().is_none() || dir.ends_with(".")) && dir.canonicalize().is_ok_and(|real| is_so(&real))
 }
 
 /// How far the change has come in whose undo data there are these files.

@@ -2,13 +2,13 @@
 //!
 //! The walk takes of a part what it comes to itself, and with it the lines: see [`crate::scan::parts`].
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use super::lines::{Counts, Lines, Page};
-use super::threads::Blanks;
+use super::threads::{Blanks, has_many_records};
 use super::walk::{Log, Wanted};
 use crate::report::reporter::Reporter;
-use crate::scan::parts::Part;
+use crate::scan::parts::{Budget, Part};
 use crate::scan::{LogSoFar, ScanOptions};
 use crate::store::window::Scratch;
 
@@ -51,22 +51,26 @@ impl LookAhead<'_> {
     pub(super) fn look(&mut self, range: Range<u64>) -> LookedAhead {
         let mut page = Page::onto(self.blanks.take());
         let Self { log, so_far, options, wanted, lines, reporter, scratch, most, .. } = self;
-        let end = range.end;
+        let (end, budget) = (range.end, Budget::of(&range, lines.decompressed()));
         let part = Part::walk(log.storage, *so_far, range, *options, scratch, |scanned| {
             let start = page.out.len();
             page.counts = Counts::default();
             if wanted.takes(scanned.header) {
-                if start >= *most || (options.bodies && scanned.bytes.is_none()) {
-                    return None;
+                if budget.is_used_up(lines.decompressed()) {
+                    return ControlFlow::Break(());
+                }
+                let is_left = options.bodies && (scanned.bytes.is_none() || has_many_records(scanned.header, *most));
+                if start >= *most || is_left {
+                    return ControlFlow::Continue(None);
                 }
                 lines.batch(reporter, &mut page, scanned, &log.path, u64::MAX);
                 if !page.refused.is_empty() {
                     page.refused.clear();
                     page.out.truncate(start);
-                    return None;
+                    return ControlFlow::Continue(None);
                 }
             }
-            Some(BatchInLines { lines: start..page.out.len(), counts: page.counts })
+            ControlFlow::Continue(Some(BatchInLines { lines: start..page.out.len(), counts: page.counts }))
         });
         LookedAhead { part: part.unwrap_or_else(|_| Part::none()), lines: page.out, end }
     }

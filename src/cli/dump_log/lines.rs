@@ -56,6 +56,11 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// How many bytes all batches so far were decompressed to.
+    pub(super) fn decompressed(&self) -> u64 {
+        self.decompressor.spent()
+    }
+
     /// One batch whose checksum holds, and its records; at most `left` lines that count.
     pub(super) fn batch(
         &mut self,

@@ -36,6 +36,14 @@ const LARGEST_UNIT: u64 = 256 << 10;
 /// So many bytes come out of a compressed one, as an estimate.
 const EXPANSION: u64 = 6;
 
+/// The shortest line of a record, about.
+const LEAST_LINE: usize = 40;
+
+/// Whether the records of a batch take more than `most` bytes of lines, however small they are.
+pub(super) fn has_many_records(header: &BatchHeader, most: usize) -> bool {
+    header.records_count().is_some_and(|count| usize::try_from(count).unwrap_or(0) > most / LEAST_LINE)
+}
+
 /// How large units and their lines are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
@@ -154,7 +162,7 @@ impl Worker<'_> {
         for (position, header, held) in &batches {
             let (length, counts) = (page.out.len(), page.counts);
             let bytes = held.as_ref().map(Held::bytes);
-            if length < self.most && bytes.is_some() {
+            if length < self.most && bytes.is_some() && !has_many_records(header, self.most) {
                 let scanned = ScannedBatch { position: *position, header, bytes };
                 self.lines.batch(&mut self.reporter, &mut page, &scanned, self.file, u64::MAX);
                 if page.refused.is_empty() {

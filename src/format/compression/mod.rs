@@ -167,6 +167,7 @@ pub struct Decompressor {
     snappy: snap::raw::Decoder,
     zstd: zstd::Context,
     output: OutputBuffer,
+    spent: u64,
 }
 
 impl Default for Decompressor {
@@ -189,6 +190,7 @@ impl Decompressor {
             snappy: snap::raw::Decoder::new(),
             zstd: zstd::Context::default(),
             output: OutputBuffer::new(limit),
+            spent: 0,
         }
     }
 
@@ -200,6 +202,11 @@ impl Decompressor {
     /// Sets the most bytes one batch may decompress to, inclusive, for the batches to come.
     pub fn set_limit(&mut self, limit: usize) {
         self.output.set_limit(limit);
+    }
+
+    /// How many bytes all batches so far came to. One that was given up counts with the memory that was at hand for it.
+    pub fn spent(&self) -> u64 {
+        self.spent
     }
 
     /// Decompresses one batch's records section, or the value of a magic 0 or 1 wrapper message.
@@ -225,8 +232,13 @@ impl Decompressor {
             Compression::Zstd => zstd::decompress(&mut self.zstd, input, &mut self.output),
         };
         match outcome {
-            Ok(()) => Ok(self.output.written()),
+            Ok(()) => {
+                self.spent = self.spent.saturating_add(self.output.written().len() as u64);
+                Ok(self.output.written())
+            }
             Err(error) => {
+                // Where one gives up at its limit, the memory was the work.
+                self.spent = self.spent.saturating_add(self.output.size() as u64);
                 self.output.discard();
                 Err(error)
             }

@@ -27,6 +27,11 @@ impl OutputBuffer {
         self.limit
     }
 
+    /// How much memory there is.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }

@@ -1,7 +1,6 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::check::{Id, Place};
 use crate::format::{Offset, Position};
 
 const INDEX: &str = "/data/orders-3/00000000000000120000.index";
@@ -47,6 +46,17 @@ fn mending_by_command_is_for_what_is_safe_or_lossy() {
             Mend::ByHand(_) => assert_ne!(id.repair(), Repair::Lossy, "{}", id.name()),
         }
     }
+}
+
+#[test]
+fn no_cut_is_advised_behind_a_batch_of_which_only_the_magic_is_wrong() {
+    let magic = |name: &str| Finding::new(Id::LogMagicChanged, name);
+    let torn = || Finding::new(Id::LogTornTail, "/data/orders-3/5.log").with("isNewest", 1i64);
+    let cut = "To see the repair: kfsck truncate-to-hw --to intact-end /data/orders-3";
+    assert!(told(Format::Text, None, &[torn()]).contains(cut));
+    let both = told(Format::Text, None, &[magic("/data/orders-3/0.log"), torn()]);
+    assert!(!both.contains(cut) && both.contains("mend the magic of the batch before it first"), "{both}");
+    assert!(told(Format::Text, None, &[torn(), magic("/data/orders-3/9.log")]).contains(cut));
 }
 
 /// The parts of a template in braces, and the template without what may be left out.
