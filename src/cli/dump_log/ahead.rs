@@ -5,7 +5,7 @@
 use std::ops::{ControlFlow, Range};
 
 use super::lines::{Counts, Lines, Page};
-use super::threads::{Blanks, has_many_records};
+use super::threads::Blanks;
 use super::walk::{Log, Wanted};
 use crate::report::reporter::Reporter;
 use crate::scan::parts::{Budget, Part};
@@ -59,14 +59,7 @@ impl LookAhead<'_> {
                 if budget.is_used_up(lines.decompressed()) {
                     return ControlFlow::Break(());
                 }
-                let is_left = options.bodies && (scanned.bytes.is_none() || has_many_records(scanned.header, *most));
-                if start >= *most || is_left {
-                    return ControlFlow::Continue(None);
-                }
-                lines.batch(reporter, &mut page, scanned, &log.path, u64::MAX);
-                if !page.refused.is_empty() {
-                    page.refused.clear();
-                    page.out.truncate(start);
+                if !lines.usual_batch(reporter, &mut page, scanned, &log.path, *most) {
                     return ControlFlow::Continue(None);
                 }
             }

@@ -97,6 +97,32 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// The same for all of its records, unless that takes unusual memory, or the page holds `most` bytes already: then
+    /// `false`, and the page is as it was.
+    pub(super) fn usual_batch(
+        &mut self,
+        reporter: &mut Reporter,
+        page: &mut Page,
+        scanned: &ScannedBatch<'_>,
+        file: &str,
+        most: usize,
+    ) -> bool {
+        let (length, counts) = (page.out.len(), page.counts);
+        let is_usual =
+            !self.args.looks_into_batches() || (scanned.bytes.is_some() && !has_many_records(scanned.header, most));
+        if length >= most || !is_usual {
+            return false;
+        }
+        self.batch(reporter, page, scanned, file, u64::MAX);
+        if page.refused.is_empty() {
+            return true;
+        }
+        page.out.truncate(length);
+        page.counts = counts;
+        page.refused.clear();
+        false
+    }
+
     /// The line of a batch, whose checksum holds or not.
     pub(super) fn batch_line(
         &mut self,
@@ -189,6 +215,14 @@ impl<'a> Lines<'a> {
         }
         taken
     }
+}
+
+/// The shortest line of a record, about.
+const LEAST_LINE: usize = 40;
+
+/// Whether the records of a batch take more than `most` bytes of lines, however small they are.
+fn has_many_records(header: &BatchHeader, most: usize) -> bool {
+    header.records_count().is_some_and(|count| usize::try_from(count).unwrap_or(0) > most / LEAST_LINE)
 }
 
 impl Page {

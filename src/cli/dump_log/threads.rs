@@ -36,14 +36,6 @@ const LARGEST_UNIT: u64 = 256 << 10;
 /// So many bytes come out of a compressed one, as an estimate.
 const EXPANSION: u64 = 6;
 
-/// The shortest line of a record, about.
-const LEAST_LINE: usize = 40;
-
-/// Whether the records of a batch take more than `most` bytes of lines, however small they are.
-pub(super) fn has_many_records(header: &BatchHeader, most: usize) -> bool {
-    header.records_count().is_some_and(|count| usize::try_from(count).unwrap_or(0) > most / LEAST_LINE)
-}
-
 /// How large units and their lines are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
@@ -160,18 +152,11 @@ impl Worker<'_> {
         let mut page = Page::onto(self.blanks.take());
         let mut rest = None;
         for (position, header, held) in &batches {
-            let (length, counts) = (page.out.len(), page.counts);
             let bytes = held.as_ref().map(Held::bytes);
-            if length < self.most && bytes.is_some() && !has_many_records(header, self.most) {
-                let scanned = ScannedBatch { position: *position, header, bytes };
-                self.lines.batch(&mut self.reporter, &mut page, &scanned, self.file, u64::MAX);
-                if page.refused.is_empty() {
-                    continue;
-                }
+            let scanned = ScannedBatch { position: *position, header, bytes };
+            if self.lines.usual_batch(&mut self.reporter, &mut page, &scanned, self.file, self.most) {
+                continue;
             }
-            page.out.truncate(length);
-            page.counts = counts;
-            page.refused.clear();
             rest = Some(*position..range.end);
             break;
         }
