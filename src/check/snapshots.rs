@@ -11,6 +11,7 @@ use crate::format::Offset;
 use crate::format::Position;
 use crate::format::producer_snapshot::{ENTRY_SIZE, HEADER_SIZE, ProducerEntry, ProducerSnapshot};
 use crate::scan::producer_facts::Producer;
+use crate::scan::start::stray_snapshots;
 use crate::store::{NamedFile, StoreError, read_small};
 
 /// The largest snapshot that is read, in bytes: more than a million producers.
@@ -312,14 +313,12 @@ fn missing_producers(file: &NamedFile, ids: &HashSet<i64>, log: &LogSoFar, findi
 }
 
 /// Which snapshots a start still finds when it has deleted those that belong to no segment, but for the newest.
-///
-/// Source: Kafka `ProducerStateManager.removeStraySnapshots`.
 pub fn found_by_a_start<'a>(snapshots: &[&'a NamedFile], bases: &[Offset]) -> Vec<&'a NamedFile> {
     let offset = |file: &NamedFile| file.name.base_offset;
-    let is_base = |at: Offset| bases.binary_search(&at).is_ok();
-    let newest_stray = snapshots.iter().filter_map(|file| offset(file)).filter(|at| !is_base(*at)).max();
-    let kept_stray = newest_stray.filter(|at| bases.last().is_none_or(|last| at > last));
-    let is_found = |at: Offset| is_base(at) || kept_stray == Some(at);
+    let is_base = |at: &Offset| bases.binary_search(at).is_ok();
+    let offsets = snapshots.iter().filter_map(|file| offset(file));
+    let strays = stray_snapshots(offsets, is_base, bases.last().copied());
+    let is_found = |at: Offset| strays.binary_search(&at).is_err();
     snapshots.iter().copied().filter(|file| offset(file).is_some_and(is_found)).collect()
 }
 

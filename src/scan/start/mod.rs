@@ -18,6 +18,7 @@ pub use files::Content;
 pub use outcome::{
     DeletedFor, RecoveredFor, Refusal, RefusalReason, Scope, StartConditions, StartEvent, StartOutcome, What,
 };
+pub use snapshots::stray_snapshots;
 
 use files::Files;
 use segment::Segment;

@@ -91,13 +91,10 @@ impl Snapshots {
         files: &mut Files,
     ) -> Result<(), Halt> {
         self.files = listed(files)?;
-        let strays: Vec<_> = self.files.keys().copied().filter(|offset| !segments.contains_key(offset)).collect();
         let last_base = segments.last_key_value().map(|(base_offset, _)| *base_offset);
-        let kept = strays.last().copied().filter(|newest| last_base.is_none_or(|last| *newest > last));
-        for stray in strays {
-            if Some(stray) != kept {
-                self.delete(stray, DeletedFor::Stray, files);
-            }
+        let is_base = |offset: &Offset| segments.contains_key(offset);
+        for stray in stray_snapshots(self.files.keys().copied(), is_base, last_base) {
+            self.delete(stray, DeletedFor::Stray, files);
         }
         Ok(())
     }
@@ -265,6 +262,23 @@ fn add(
 
 fn dies_of(error: ProducerError) -> RefusalReason {
     RefusalReason::Escape(Escape::Producer(error))
+}
+
+/// Of the snapshots at `offsets` those that a start deletes, in order: where no segment begins, but for the newest such
+/// behind the last segment.
+///
+/// Source: Kafka `ProducerStateManager.removeStraySnapshots`.
+pub fn stray_snapshots(
+    offsets: impl Iterator<Item = Offset>,
+    is_base: impl Fn(&Offset) -> bool,
+    last_base: Option<Offset>,
+) -> Vec<Offset> {
+    let mut strays: Vec<_> = offsets.filter(|offset| !is_base(offset)).collect();
+    strays.sort_unstable();
+    if strays.last() > last_base.as_ref() {
+        strays.pop();
+    }
+    strays
 }
 
 fn listed(files: &Files) -> Result<Listing, Halt> {
