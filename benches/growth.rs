@@ -40,6 +40,13 @@ struct Step {
     data: String,
 }
 
+impl Step {
+    /// So many of the unit itself.
+    fn each(count: u64, path: String) -> Self {
+        Self { amount: count as f64, units: count as f64, data: path.clone(), path }
+    }
+}
+
 fn main() {
     let bench = Bench::start();
     sizes(&bench);
@@ -77,7 +84,7 @@ fn segments(bench: &Bench) {
     let step = |segments: u64| {
         let segment = Segment { name: "growth-segments", raw_bytes: segments << 16, ..Segment::LARGE_BATCHES };
         let path = bench.partition(&segment, segments).path;
-        Step { amount: segments as f64, units: segments as f64, data: path.clone(), path }
+        Step::each(segments, path)
     };
     measure(bench, &growth, &[VERIFY, CHECK, QUICK], &[1, 10, 100, 1000, 10_000], step);
 }
@@ -93,7 +100,7 @@ fn partitions(bench: &Bench) {
     let step = |partitions: u64| {
         let segment = Segment { name: "growth", ..Segment::LARGE_BATCHES };
         let path = bench.log_dir(&segment, partitions);
-        Step { amount: partitions as f64, units: partitions as f64, data: path.clone(), path }
+        Step::each(partitions, path)
     };
     measure(bench, &growth, &[VERIFY, CHECK, QUICK], &[1, 10, 100, 500, 2000], step);
 }

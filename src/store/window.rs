@@ -260,12 +260,21 @@ impl<'s> Window<'s> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::store::map::MappedFile;
     use crate::store::pread::PreadFile;
 
     fn numbered_bytes(len: usize) -> Vec<u8> {
         (0..len).map(|i| (i / 7 % 251) as u8).collect()
+    }
+
+    fn file(len: usize) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, bytes) = (dir.path().join("x"), numbered_bytes(len));
+        std::fs::write(&path, &bytes).unwrap();
+        (dir, path, bytes)
     }
 
     /// Walks over the storage in steps of some bytes and compares what is at hand with what the file holds.
@@ -298,10 +307,7 @@ mod tests {
 
     #[test]
     fn the_more_windows_there_are_the_less_each_takes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        let bytes = numbered_bytes(5 << 20);
-        std::fs::write(&path, &bytes).unwrap();
+        let (_dir, path, bytes) = file(5 << 20);
         let (read, mapped) = (PreadFile::open(&path).unwrap(), MappedFile::open(&path).unwrap());
         for (windows, lent, copied) in [(1, 4 << 20, 256 << 10), (8, 2 << 20, 256 << 10), (256, 64 << 10, 64 << 10)] {
             let mut scratch = Scratch::one_of(windows);
@@ -315,10 +321,7 @@ mod tests {
 
     #[test]
     fn what_lies_aside_is_seen_while_the_window_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        let bytes = numbered_bytes(1 << 20);
-        std::fs::write(&path, &bytes).unwrap();
+        let (_dir, path, bytes) = file(1 << 20);
         let (read, mapped) = (PreadFile::open(&path).unwrap(), MappedFile::open(&path).unwrap());
         for storage in [&read as &dyn ReadStorage, &mapped] {
             let mut window = Window::new(storage);
@@ -335,10 +338,7 @@ mod tests {
 
     #[test]
     fn behind_the_end_of_what_is_wanted_little_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        let bytes = numbered_bytes(1 << 20);
-        std::fs::write(&path, &bytes).unwrap();
+        let (_dir, path, bytes) = file(1 << 20);
         let read = PreadFile::open(&path).unwrap();
         let mut window = Window::new(&read);
         window.mostly_until(300_000);
@@ -356,10 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_held_stays_while_the_window_moves_on_and_its_memory_is_used_again_afterwards() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        let bytes = numbered_bytes(3 << 20);
-        std::fs::write(&path, &bytes).unwrap();
+        let (_dir, path, bytes) = file(3 << 20);
         let (read, mapped) = (PreadFile::open(&path).unwrap(), MappedFile::open(&path).unwrap());
         for storage in [&read as &dyn ReadStorage, &mapped] {
             let mut window = Window::new(storage);
@@ -381,9 +378,7 @@ mod tests {
 
     #[test]
     fn what_one_large_batch_took_is_given_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        std::fs::write(&path, numbered_bytes(3 << 20)).unwrap();
+        let (_dir, path, _) = file(3 << 20);
         let read = PreadFile::open(&path).unwrap();
         let mut scratch = Scratch::default();
         let mut window = Window::with_scratch(&read, &mut scratch);
